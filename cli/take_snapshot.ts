@@ -516,19 +516,24 @@ async function isToContinue(
     `${showPath(directory)} looks like ${showPath(from)}, which was ` +
     "moved.";
   if (canAsk() && !isDryRun) {
-    return await ask(out, `${what} Continue its snapshots?`, signal, true);
+    return await ask(
+      out,
+      `${what} Continue the snapshots of the old path?`,
+      signal,
+      true,
+    );
   }
   out.warn(
-    `${what} Its snapshots are not continued. To continue them, use ` +
-      `\`--continue-from ${shellWord(from)}\`.`,
+    `${what} The snapshots of the old path are not continued. To continue ` +
+      `them, use \`--continue-from ${shellWord(from)}\`.`,
   );
   return false;
 }
 
 /**
  * A fraction of the number of files in the last snapshot. If all files of the
- * last snapshot are gone, the directory is refused if the number of its files
- * is less than this fraction.
+ * last snapshot are gone, a directory with fewer files than this fraction is
+ * refused.
  */
 const MAX_EMPTY_SHARE = 0.1;
 

@@ -190,7 +190,7 @@ for (const what of ["the source", "the single binary"]) {
           const { shown, code } = await answer(
             shell,
             `${env}; cd ../moved; deltar snapshot`,
-            /which was moved\. Continue its snapshots\? \[Y\/n\] /,
+            /which was moved\. Continue the snapshots of the old path\? \[Y\/n\] /,
             keys,
           );
           assert.equal(code, wanted, shown);
@@ -217,7 +217,7 @@ for (const what of ["the source", "the single binary"]) {
         const pty = new Pty(shell, "sh");
         try {
           pty.type(`${line}; echo "code=$?"\r`);
-          const [, code] = await pty.see(/code=(\d+)|Continue its/);
+          const [, code] = await pty.see(/code=(\d+)|Continue the/);
           assert.equal(code, "0", pty.shown);
         } finally {
           await pty.close();
