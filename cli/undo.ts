@@ -53,7 +53,7 @@ export function revertCommand(
     )
     .option(
       "--all",
-      `${verb} the restore also outside the current directory`,
+      `${verb} the restore outside the current directory too`,
     )
     .addOption(trustOption())
     .option("--dry-run", "Show what would change without changing anything")

@@ -155,7 +155,10 @@ test("show prints a snapshot and its changes", async () => {
     const first = place.json(["snapshot"]);
     const shown = place.run(["show"]);
     assert.equal(shown.code, 0);
-    assert.match(shown.out, /There is no earlier snapshot to compare this one with/);
+    assert.match(
+      shown.out,
+      /There is no earlier snapshot to compare this one with/,
+    );
     place.write({ a: "changed", "sub/c": "c" });
     const second = place.json(["snapshot", "--label", "evening"]);
     const { out } = place.run(["show", "evening"]);
