@@ -6,8 +6,8 @@
  * The first call starts the process. A thread that gets no call for a minute
  * ends, and the process exits when its last thread has ended. If the process
  * crashes, the calls in progress fail, and the next call starts another process.
- * If the extension host ends or is killed, the system closes the channel between
- * the two, and the process exits.
+ * If the extension host ends or is killed, the system closes the channel
+ * between the two processes, and the child process exits.
  *
  * Parameters, and the secrets among them, are sent only over this channel, and
  * never as arguments or in the environment.
@@ -82,9 +82,9 @@ export interface Caller {
 
 /** Options for an engine. */
 export interface EngineOptions {
-  /** The path of the script of the child process. */
+  /** The path of the script that the child process runs. */
   process: string;
-  /** The path of the script of its threads. */
+  /** The path of the script that the threads of the child process run. */
   worker: string;
   /** Called with the text that the process writes to its standard error. */
   onOutput?: (text: string) => void;
@@ -104,19 +104,19 @@ interface Call {
 interface Running {
   child: ChildProcess;
   calls: Map<number, Call>;
-  /** The threads that have had a call, and were not told to end since. */
+  /** The threads that got a call and have not been told to end since then. */
   threads: Set<ThreadName>;
 }
 
 /**
  * Matches the names of environment variables that the child process does not
- * get. They are those of VS Code's own processes, and options of Node such as
- * the port of a debugger or a module to load first, which were meant for the
- * extension host alone.
+ * get: the variables of VS Code's own processes, and the variable with options
+ * of Node, such as the port of a debugger or a module to load first. These
+ * options are meant only for the extension host.
  */
 const OWN_VARIABLES = /^(?:VSCODE_|ELECTRON_|NODE_OPTIONS$)/i;
 
-/** The option with which Windows opens no window for the child process. */
+/** The option that keeps Windows from showing a window of the child process. */
 const HIDDEN = { windowsHide: true };
 
 /** Runs the library in a child process, which the first call starts. */
@@ -141,7 +141,8 @@ export class Engine {
     if (child === undefined) return;
     this.#running = undefined;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    // The process ignores other signals. If it never started, it cannot end.
+    // The process ignores other signals. `kill` returns false if the process
+    // never started. Then there is no exit to wait for.
     if (child.kill("SIGKILL")) await ended;
   }
 
@@ -188,10 +189,11 @@ export class Engine {
     const { process: script, worker, onOutput } = this.#options;
     const child = fork(script, [worker], {
       ...HIDDEN,
-      // The folder that VS Code was started in can be deleted.
+      // The folder in which VS Code was started might have been deleted.
       cwd: dirname(script),
       env: environment(),
-      // The options of the extension host can have the port of a debugger.
+      // The options of the extension host can include the port of a debugger,
+      // so the child process does not inherit them.
       execArgv: [],
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -243,7 +245,7 @@ export class Engine {
       call.onProgress?.(message.progress);
     } else if ("piece" in message) {
       call.pieces.add(message.piece);
-      // Other work of this thread comes first.
+      // The extension host first does other work that is waiting.
       setImmediate(() => send(child, { thread, message: { next: id } }));
     } else {
       calls.delete(id);
@@ -253,8 +255,8 @@ export class Engine {
   }
 
   /**
-   * Ends a thread without calls and, if it was the last one, the process. Their
-   * memory is free until the next call.
+   * Ends a thread that has no calls in progress and, if it was the last thread,
+   * the process. Their memory is free until the next call.
    */
   #endThread(running: Running, thread: ThreadName): void {
     const { child, calls, threads } = running;
@@ -299,7 +301,8 @@ function environment(): NodeJS.ProcessEnv {
     .filter(([name]) => !OWN_VARIABLES.test(name));
   return {
     ...Object.fromEntries(inherited),
-    // The program of the desktop editor is Electron, and runs as Node with this.
+    // The program of the desktop editor is Electron. This variable makes it run
+    // as Node.
     ELECTRON_RUN_AS_NODE: "1",
     // Electron would read files named `*.asar` as folders.
     ELECTRON_NO_ASAR: "1",
@@ -312,7 +315,7 @@ function send(child: ChildProcess, message: ToProcess): void {
 }
 
 /**
- * Makes the calls fail that a thread had received before it ended. Later calls
+ * Rejects the calls that a thread received before it ended. Later calls have
  * started another thread.
  */
 function failThread(
@@ -326,7 +329,7 @@ function failThread(
   fail(failed, `the ${ended} thread of Deltar has ended${reason}; try again`);
 }
 
-/** Makes calls in progress fail. */
+/** Rejects calls in progress. */
 function fail(calls: Map<number, Call>, message: string): void {
   const failed = [...calls.values()];
   calls.clear();

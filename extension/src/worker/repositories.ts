@@ -171,7 +171,8 @@ export class Repositories {
     if (draft?.id !== id) {
       throw new DeltarError(
         "not-found",
-        "the new repository was lost before it was stored; try again",
+        "the new repository was not stored, because the thread that " +
+          "prepared it has ended; try again",
         { object: config.repository },
       );
     }

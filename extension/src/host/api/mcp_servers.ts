@@ -33,10 +33,10 @@ interface Parts {
 /**
  * Offers VS Code the MCP servers of the folders: `deltar mcp` with the
  * repository and the exclude rules of the extension. There is a server for each
- * folder that has snapshots, except if the key of its repository is in the
- * keychain, which `deltar` does not read. There is no server in Restricted Mode,
- * or if the program `deltar` is not found. The program is looked for only when
- * VS Code asks for the servers.
+ * folder that has snapshots, unless the key of its repository is in the
+ * keychain, which `deltar` does not read. There is no server in Restricted
+ * Mode, or if the program `deltar` is not found. Looks for the program only
+ * when VS Code asks for the servers.
  *
  * @param editor The API of VS Code. If the API has no MCP servers, nothing is
  * offered.
@@ -104,8 +104,8 @@ export function offerMcpServers(
       );
     },
     resolveMcpServerDefinition(server) {
-      // VS Code stores what it was offered, so the credentials of S3 are added
-      // only when the server starts.
+      // VS Code stores the servers that it is offered, so the credentials for
+      // S3 are added only when a server starts.
       server.env = { ...served.get(server.label)?.config.env };
       return server;
     },
@@ -152,7 +152,7 @@ export function canBePassed(
     !words.some((word) => /["%&|<>^]/.test(word));
 }
 
-/** Returns the arguments of the program `deltar` that serve a folder. */
+/** Returns the arguments with which `deltar` serves a folder. */
 export function mcpArguments(
   { directory, repository, excludes, ...rules }: FolderConfig,
 ): string[] {

@@ -12,8 +12,8 @@ import type { Context } from "./context.ts";
 const MAX_LABEL_LENGTH = 1000;
 
 /**
- * Asks for a label of a snapshot. Returns `undefined` if the user cancels, and
- * an empty text if the snapshot should have no label.
+ * Asks the user for the label of a snapshot. Returns `undefined` if the user
+ * cancels, and an empty text if the snapshot should have no label.
  */
 export async function askLabel(value = ""): Promise<string | undefined> {
   const label = await vscode.window.showInputBox({

@@ -8,7 +8,7 @@ import type { Context } from "./context.ts";
 import { pickFolder, pickWithButtons, someSnapshots } from "./pick.ts";
 import { restore } from "./restore.ts";
 
-/** The button that restores a file in the list. */
+/** The button of a list item, which restores the file. */
 const RESTORE: vscode.QuickInputButton = {
   iconPath: new vscode.ThemeIcon("discard"),
   tooltip: "Restore File\u2026",

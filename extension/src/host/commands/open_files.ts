@@ -11,7 +11,8 @@ interface UnsavedFile {
 }
 
 /**
- * Returns the files with unsaved changes that a restore would write or delete.
+ * Returns the files that have unsaved changes and that a restore would write or
+ * delete.
  */
 export function unsaved(
   folder: ProtectedFolder,
@@ -35,7 +36,8 @@ export function unsaved(
 }
 
 /**
- * Saves the files with unsaved changes that a restore would write or delete.
+ * Saves the files that have unsaved changes and that a restore would write or
+ * delete.
  *
  * @throws {Error} If a file could not be saved.
  */

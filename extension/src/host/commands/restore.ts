@@ -173,7 +173,7 @@ export async function restore(
   }
   let request: RestoreRequest = {
     id,
-    // A safety snapshot has only some of the files.
+    // A safety snapshot has only some of the files, so the others must stay.
     deleteOthers: !info.isSafety,
     ...(paths && { paths }),
   };

@@ -61,7 +61,10 @@ export async function searchHistory(
   await openVersion(folder, version.path, version.id, version.line);
 }
 
-/** Returns the text selected in the active editor, if it is on one line. */
+/**
+ * Returns the text that is selected in a file. Returns an empty text if the
+ * file is not in the active editor, or if the selection has several lines.
+ */
 function selectedText(uri: vscode.Uri): string {
   const editor = vscode.window.activeTextEditor;
   if (editor?.document.uri.toString() !== uri.toString()) return "";

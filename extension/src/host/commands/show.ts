@@ -48,7 +48,8 @@ export async function showStatus(
       run: () => vscode.commands.executeCommand("deltar.showSkipped"),
     },
     ...(status.pause === undefined ? [] : [status.pause]),
-    // Reasons can be too long for their rows, and end with the advice.
+    // A row can be too narrow for a reason, and would then cut off the advice
+    // at the end. So the advice has its own row.
     ...[...advised.values()].map(({ title, run }) => ({
       label: `$(lightbulb) ${title}`,
       run,

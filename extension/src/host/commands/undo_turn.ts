@@ -65,7 +65,7 @@ export async function undoTurn(
           )
         ),
     );
-    // The user knows that the conflicts stay.
+    // The user has agreed that the paths in conflict stay as they are.
     const known = new Set(force ? [] : conflicts);
     const failed = report.failed.filter(({ path }) => !known.has(path));
     showReport(
@@ -135,7 +135,7 @@ async function confirm(
     list("will be deleted", deleted),
     folders === 0
       ? ""
-      : `${plural(folders, "folder")} created, changed or deleted.`,
+      : `${plural(folders, "folder")} will be created, changed or deleted.`,
     list(
       `changed after the turn (kept, unless you choose "${undoAll}")`,
       conflicts,

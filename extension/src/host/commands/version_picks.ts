@@ -7,8 +7,8 @@ import { formatMoment } from "../ui/text.ts";
  * Returns sentences about the versions that a search did not read. Each
  * sentence begins with a space.
  *
- * @param unread The numbers of the versions that were too large, and of those
- * that were damaged.
+ * @param unread The number of versions that were too large, and the number of
+ * damaged versions.
  * @param verb The verb for what the search does, and its past participle.
  */
 export function unreadText(
@@ -25,13 +25,13 @@ export function unreadText(
   ].join("");
 }
 
-/** The texts that a list shows for a version. */
+/** The time and the texts that a list shows for a version. */
 interface VersionTexts {
   /** The time of the version, in milliseconds since 1970. */
   time: number;
   /** The parts of the description. `undefined` parts are omitted. */
   parts: readonly (string | undefined)[];
-  /** The text of a line of the version. */
+  /** The text that the list shows below the time and the description. */
   line: string;
 }
 
@@ -40,7 +40,7 @@ interface VersionTexts {
  * `undefined` if the user closes the list.
  *
  * @param versions The versions.
- * @param textsOf Called with each version. Returns its texts.
+ * @param textsOf Called with each version. Returns the time and the texts.
  * @param title The title of the list.
  * @param placeHolder A sentence about what the user can choose.
  */

@@ -60,7 +60,8 @@ export async function stepVersion(
     size !== undefined || !isWithNow && left !== undefined;
   const at = isWithNow
     ? indexIn(versions, left)
-    // If the file is deleted, the right side is empty.
+    // If the change deleted the file, the right side is empty, and the left
+    // side is the version before the deletion.
     : right.query === EMPTY
     ? indexIn(versions, left) - 1
     : indexIn(versions, right);
@@ -86,8 +87,8 @@ export async function stepVersion(
 /**
  * Returns the index in `versions` of the version that a URI refers to. The URI
  * can name any snapshot that has the version, but the `id` of a version is the
- * id of the first such snapshot. Without a URI, or for an empty file, returns
- * the number of versions.
+ * id of the first such snapshot. Returns the number of versions if there is no
+ * URI, or if the URI has the query `EMPTY`.
  */
 function indexIn(
   versions: readonly FileVersion[],
@@ -98,7 +99,7 @@ function indexIn(
   return at < 0 ? versions.length : at;
 }
 
-/** Returns the sides of the active editor, if it shows a version. */
+/** Returns the sides of the active editor, if one of them is a version. */
 function openSides(): OpenSides | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   const isDiff = input instanceof vscode.TabInputTextDiff ||

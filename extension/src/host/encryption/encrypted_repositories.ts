@@ -71,7 +71,7 @@ export class EncryptedRepositories {
    * @param folder The folder.
    * @param encrypt Whether a new repository will be encrypted. Default: as the
    *   settings say.
-   * @returns The state of the repository after that.
+   * @returns The state of the repository afterwards.
    */
   async prepare(
     folder: ProtectedFolder,
@@ -184,7 +184,7 @@ export class EncryptedRepositories {
       ADD_PASSPHRASE,
     );
     if (answer === undefined) return;
-    // The command itself shows its failures.
+    // The command shows its own errors.
     const command = answer === SAVE_SHEET
       ? "deltar.saveRecoverySheet"
       : "deltar.addPassphrase";
@@ -239,7 +239,8 @@ export class EncryptedRepositories {
       if (!isSaved && !isLocal(folder)) {
         throw new EngineError({
           message:
-            "the new repository was lost before it was stored; try again",
+            "the new repository was not stored, because the thread that " +
+            "prepared it has ended; try again",
         });
       }
       // The key is stored before the repository, so that a crash cannot lose

@@ -38,7 +38,7 @@ export async function saveRecoverySheet(
   const text = await folder.writer.call("recoverySheet", { config });
   if (file.scheme === "file") {
     await writeFile(file.fsPath, text, { mode: 0o600 });
-    // If the file already existed, `writeFile` has not changed its mode.
+    // `writeFile` does not change the mode of a file that already exists.
     await chmod(file.fsPath, 0o600);
   } else {
     await vscode.workspace.fs.writeFile(file, new TextEncoder().encode(text));

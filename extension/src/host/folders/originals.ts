@@ -13,8 +13,8 @@ const MAX_FILES = 1000;
  * Copies of the files of a folder as they were before the folder had a
  * snapshot. The first snapshot stores a copy in place of a file that has
  * changed since, so that the first save of a file loses nothing. The copies are
- * on the disk, so they still exist after the window was closed, and count
- * toward the limits in the next window.
+ * on the disk, so they still exist after the window is closed, and count toward
+ * the limits in the next window.
  */
 export class Originals {
   readonly #copies = new Map<string, Promise<boolean>>();
@@ -103,7 +103,8 @@ interface Used {
 
 /**
  * Returns the number and the total size of the copies in `place`. First deletes
- * the unfinished copies, of this folder and others, whose processes have ended.
+ * the unfinished copies that ended processes left behind, for this folder and
+ * for others.
  */
 async function usedIn(place: string): Promise<Used> {
   const above = dirname(place);
@@ -135,7 +136,7 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // With `EPERM`, the process belongs to another user.
+    // `EPERM` means that the process runs, but belongs to another user.
     return codeOf(error) !== "ESRCH";
   }
 }

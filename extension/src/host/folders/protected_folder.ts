@@ -90,8 +90,8 @@ export class ProtectedFolder implements vscode.Disposable {
   hasNoFiles = false;
   /**
    * The search for an old history of this folder and the question about it,
-   * while automatic snapshots wait for the answer. Resolves at the answer, and
-   * after some minutes without one.
+   * while automatic snapshots wait for the answer. Resolves after the answer,
+   * or after a few minutes without an answer.
    */
   question: Promise<void> | undefined;
   /** Fires when the state or the list of snapshots changes. */
@@ -151,7 +151,7 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Returns the configuration with a location of the repository.
+   * Returns the configuration for a location of the repository.
    *
    * @param place The location. Default: that in the settings.
    */
@@ -221,8 +221,8 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Waits until automatic snapshots need not wait for the answer to a question.
-   * Another question can follow the first one.
+   * Waits for as long as automatic snapshots have to wait for the answer to a
+   * question, or to another question that follows.
    */
   async untilAnswered(): Promise<void> {
     while (this.question !== undefined) await this.question;

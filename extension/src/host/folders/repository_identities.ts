@@ -3,7 +3,7 @@ import type { FolderConfig } from "../../shared/protocol.ts";
 /**
  * The identities of the repositories that were opened with a passphrase. They
  * are kept in memory, because deriving a key from a passphrase takes about a
- * second, and a worker that has ended has forgotten the identities.
+ * second, and a worker forgets the identities when it ends.
  */
 export class RepositoryIdentities {
   /** The identities and the user's key, by the location of the repository. */
@@ -14,7 +14,8 @@ export class RepositoryIdentities {
 
   /**
    * Returns the identities of a repository, or an empty list if they are not
-   * known. Forgets them if the user has another key now, or none.
+   * known. If the user's key has changed or was removed, forgets the identities
+   * and returns an empty list.
    */
   async get(config: FolderConfig): Promise<readonly string[]> {
     const place = placeOf(config);

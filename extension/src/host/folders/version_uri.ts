@@ -4,7 +4,10 @@ import { nameSum } from "../../../../shared/name_sum.ts";
 /** The scheme of the URIs of files in snapshots. */
 export const SCHEME = "deltar";
 
-/** The query of the URI of an empty file, in place of a snapshot's id. */
+/**
+ * The query of a URI that stands for a missing file, in place of a snapshot's
+ * id. VS Code shows the file as empty.
+ */
 export const EMPTY = "nothing";
 
 /** The fields of a folder that are needed to make the URIs of its files. */
@@ -19,9 +22,10 @@ export function folderKey(uri: vscode.Uri): string {
 }
 
 /**
- * Returns the URI of a file in the snapshot `id` or, if `id` is `undefined`,
- * the URI of an empty file. The path in the URI is the path of the file in the
- * workspace, because a diff editor shows different paths as a rename.
+ * Returns the URI of a file in the snapshot `id` or, if `id` is `undefined`, a
+ * URI that stands for a missing file. The path in the URI is the path of the
+ * file in the workspace, because a diff editor shows different paths as a
+ * rename.
  */
 export function versionUri(
   { uri }: Folder,

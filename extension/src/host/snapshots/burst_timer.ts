@@ -8,8 +8,9 @@ export const MAX_CHECKS = 5;
 export const MIN_PAUSE_MS = 30_000;
 
 /**
- * The maximum time from the end of a call to the next burst, in milliseconds. A
- * call during which the machine sleeps seems to take hours.
+ * The maximum time from the end of a call to the next burst, in milliseconds.
+ * It limits the pause after a call during which the machine slept, because such
+ * a call seems to have taken hours.
  */
 export const MAX_PAUSE_MS = 600_000;
 

@@ -76,7 +76,10 @@ export class ExternalChanges implements vscode.Disposable {
     this.#own.dispose();
   }
 
-  /** Watches the current folders if the settings allow it, and no others. */
+  /**
+   * Watches the current folders, if the settings allow this. Stops watching all
+   * other folders.
+   */
   #update(): void {
     const { all } = this.#folders;
     const isOn = triggers().onExternalChange && this.#automatic.mayTake;

@@ -22,8 +22,9 @@ export function isWatched(
 }
 
 /**
- * Returns whether the changes in a folder lead to snapshots. In a home folder
- * and in the folders of an editor, programs change files all the time.
+ * Returns whether changes in a folder lead to snapshots. The result is `false`
+ * for a home folder, a whole disk or a folder that contains the data of VS
+ * Code, because programs change files there all the time.
  */
 export function mayWatch(
   { directory, ownFolders = [] }: Pick<
@@ -46,7 +47,7 @@ export function ignoredFolders(
   return [repository, cache, ...ownFolders];
 }
 
-/** Returns whether a path is a folder or is below the folder. */
+/** Returns whether a path is the path of a folder or is below the folder. */
 function isInside(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}${sep}`);
 }

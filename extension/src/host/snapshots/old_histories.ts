@@ -45,7 +45,7 @@ interface Found {
   from: FolderConfig;
   /** The number of snapshots. */
   snapshots: number;
-  /** Whether the folder itself was moved, so that its repository can be moved. */
+  /** Whether the folder was moved, not copied. Its repository can then move. */
   isMoved: boolean;
   /**
    * The settings with the old location, if the location of the repository was
@@ -56,11 +56,11 @@ interface Found {
 
 /** The search for the old history of a folder, and the question about it. */
 interface Offer {
-  /** The repository for which the old history is searched. */
+  /** The repository of the folder at the time when the search began. */
   repository: string;
-  /** Whether the user has answered, so that the answer is being carried out. */
+  /** Whether the user has answered. The answer is then being carried out. */
   isAnswered: boolean;
-  /** The end of the offer, when the answer has been carried out. */
+  /** The promise that resolves when the search and the answer are finished. */
   done: Promise<void>;
 }
 
@@ -142,8 +142,9 @@ export class OldHistories implements vscode.Disposable {
    * Begins to search for the old history of a folder and to ask about it.
    *
    * @param folder The folder.
-   * @param earlier The end of the offer for an earlier location, if it is still
-   * open. The folder then has another question, with its own time.
+   * @param earlier The promise that resolves at the end of the offer for an
+   * earlier location, if that offer is still open. The new question then has
+   * its own time limit.
    */
   #begin(folder: ProtectedFolder, earlier?: Promise<void>): void {
     const { repository } = folder.config;
@@ -153,7 +154,7 @@ export class OldHistories implements vscode.Disposable {
     const answered = Promise.withResolvers<void>();
     const onAnswer = () => {
       offer.isAnswered = true;
-      // The work that the answer asks for ends before the next snapshot.
+      // The next snapshot waits until the answer has been carried out.
       this.#holdSnapshots(folder, offer.done);
       answered.resolve();
     };
@@ -205,7 +206,7 @@ export class OldHistories implements vscode.Disposable {
    * Searches for the old history of a folder and asks about it.
    *
    * @param folder The folder.
-   * @param openSince The time to remember as the first time of the question.
+   * @param openSince The time to remember as the time of the first question.
    * @param onAnswer Called when the user chooses an answer.
    */
   async #offer(
@@ -271,8 +272,8 @@ export class OldHistories implements vscode.Disposable {
 
   /**
    * Returns a promise that resolves when the question about a folder no longer
-   * applies and the snapshots at the new location have been listed, and its
-   * listener.
+   * applies and the snapshots at the new location have been listed. Also
+   * returns the listener that resolves the promise.
    *
    * @param folder The folder.
    * @param isStill Returns whether the question still applies.
@@ -357,7 +358,7 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Continues the history of the folder's former path. Moves its repository if
+   * Continues the history of the folder's former path. Moves the repository if
    * possible, and otherwise copies the snapshots.
    *
    * @returns Whether the history was continued; `false` in the same cases as
@@ -395,7 +396,7 @@ export class OldHistories implements vscode.Disposable {
     place: LocationSettings,
   ): Promise<boolean> {
     const change = () => setLocation(folder, place);
-    // A snapshot that is now being taken is not in the list yet.
+    // If a snapshot is being taken, wait until the list has the snapshot.
     await folder.exclusive(() => Promise.resolve());
     if (folder.hasSnapshots) {
       // The old location might have become unavailable. Copying would then
@@ -471,8 +472,8 @@ export class OldHistories implements vscode.Disposable {
 
   /**
    * Returns the old location that must still be read after a question about an
-   * old history has been settled: the one that could not be read, unless the
-   * question was about it.
+   * old history has been settled: the location that could not be read, unless
+   * the question was about this location.
    */
   #unreadAfter(
     folder: ProtectedFolder,
@@ -486,7 +487,7 @@ export class OldHistories implements vscode.Disposable {
     return this.#options.memory.get<Remembered>(keyOf(folder), {});
   }
 
-  /** Changes the given fields of what is remembered about a folder. */
+  /** Changes the given fields of the state that is remembered of a folder. */
   async #remember(
     folder: ProtectedFolder,
     changes: Remembered,
@@ -519,7 +520,7 @@ async function shareKey(
   }
 }
 
-/** Asks whether an encrypted history may be copied without encryption. */
+/** Asks the user whether to copy an encrypted history without encryption. */
 async function confirmDecrypted(
   { name }: ProtectedFolder,
   from: FolderConfig,

@@ -41,7 +41,7 @@ export class RepositoryWatch implements vscode.Disposable {
     readonly onDidChange: ProtectedFolders["onDidChange"];
   };
   readonly #watch: vscode.Disposable;
-  /** The watchers by the paths of the records. */
+  /** The watchers, by the paths of the folders of the records. */
   readonly #watchers = new Map<string, Watcher>();
 
   constructor(
@@ -59,7 +59,10 @@ export class RepositoryWatch implements vscode.Disposable {
     for (const records of [...this.#watchers.keys()]) this.#end(records);
   }
 
-  /** Watches the repositories of the current folders, and no others. */
+  /**
+   * Watches the repositories of the current folders. Stops watching all other
+   * repositories.
+   */
   #update(): void {
     const wanted = new Set(
       this.#folders.all.map(({ config }) => config.repository)

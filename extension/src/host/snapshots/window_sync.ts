@@ -28,8 +28,8 @@ export class WindowSync implements vscode.Disposable {
     const own = `${process.pid}`;
     const publish = () =>
       fs.promises.writeFile(file, own).catch(() => {
-        // The other windows show the snapshot when they next list the
-        // snapshots.
+        // Without the file, the other windows show the snapshot when they next
+        // list the snapshots.
       });
     const receive = async () => {
       if (await fs.promises.readFile(file, "utf8") !== own) {

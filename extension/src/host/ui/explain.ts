@@ -4,16 +4,16 @@ import {
 } from "../../../../shared/system_errors.ts";
 import { EngineError } from "../engine.ts";
 
-/** The command that asks for S3 credentials. */
+/** The title of the command that asks for S3 credentials. */
 export const SET_CREDENTIALS = "Deltar: Set S3 Credentials";
 
-/** The command that asks for the key of an encrypted repository. */
+/** The title of the command that asks for the key of a repository. */
 export const ENTER_KEY = "Deltar: Enter Key";
 
-/** The command that creates an encrypted repository. */
+/** The title of the command that creates an encrypted repository. */
 export const CREATE_ENCRYPTED = "Deltar: Create Encrypted Repository";
 
-/** The commands that fix the causes of errors, by the codes of the errors. */
+/** The titles of the commands that fix the causes of errors, by error code. */
 const REMEDIES: Readonly<Record<string, string>> = {
   key: ENTER_KEY,
   uncreated: CREATE_ENCRYPTED,
@@ -40,7 +40,7 @@ export function explain(error: unknown): string {
   }
   const advice = adviceFor(error);
   if (advice === undefined) return message;
-  // The code of the error is not in parentheses within parentheses.
+  // The message stands in parentheses, so its error code follows a comma.
   return `${advice} (${message.replace(/ \((E[A-Z]+)\)$/, ", $1")})`;
 }
 

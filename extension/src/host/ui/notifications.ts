@@ -4,7 +4,7 @@ import { CREATE_ENCRYPTED, ENTER_KEY, SET_CREDENTIALS } from "./explain.ts";
 import { showError } from "./messages.ts";
 import { asSentence, withoutLinks } from "./plain.ts";
 
-/** The commands that messages can advise the user to run, by their titles. */
+/** The ids of the commands that messages advise the user to run, by title. */
 const ADVISED: Readonly<Record<string, string>> = {
   [SET_CREDENTIALS]: "deltar.setCredentials",
   [ENTER_KEY]: "deltar.enterKey",
@@ -23,8 +23,9 @@ export interface Advised {
 }
 
 /**
- * Returns the actions that a message advises the user to take: the commands
- * that it names and, if it names a setting of the repository, to open this
+ * Returns the actions that a message advises the user to take. For each command
+ * that the message names, there is an action that runs the command. If the
+ * message names a repository setting, there is an action that opens the
  * setting.
  */
 export function advisedIn(message: string): Advised[] {

@@ -18,7 +18,8 @@ export function withoutLinks(text: string): string {
 /**
  * Returns a text for the message of a view. A zero-width space after each slash
  * and backslash of a long word lets VS Code break the lines of a path. Without
- * it, a long path is cut off, and so are the other lines of the message.
+ * these spaces, a long path is cut off, and so are the other lines of the
+ * message.
  */
 export function breakable(text: string): string {
   return text.replaceAll(
@@ -27,13 +28,16 @@ export function breakable(text: string): string {
   );
 }
 
-/** Returns a text with a full stop, unless it already ends a sentence. */
+/**
+ * Returns a text with a full stop at the end. Adds nothing to a text that ends
+ * with another mark, such as `!` or `)`.
+ */
 export function asSentence(text: string): string {
   return /[.!?)\u2026]$/.test(text) ? text : `${text}.`;
 }
 
 /**
- * Returns a text of another program in one line. Each run of control
+ * Returns a text of another program on one line. Each run of control
  * characters, line ends and characters that change the direction of text
  * becomes a space.
  */

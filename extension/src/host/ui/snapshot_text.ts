@@ -7,8 +7,8 @@ import type {
 import { formatSince } from "./text.ts";
 
 /**
- * The number of changed files from which their common folder is named instead
- * of the files.
+ * The minimum number of changed files for which a text names their common
+ * folder instead of the files.
  */
 const MIN_FILES_FOR_FOLDER = 4;
 
@@ -70,8 +70,9 @@ function nameOf(path: string): string {
 }
 
 /**
- * Returns a list of one line with the numbers of changes of a snapshot, by
- * kind. The list is empty if there are no changes or no previous snapshot.
+ * Returns a list with one line, which shows the number of changes of each kind
+ * in a snapshot. The list is empty if there are no changes or no previous
+ * snapshot.
  */
 export function changesByKind({ before, counts }: SnapshotInfo): string[] {
   if (before === undefined) return [];

@@ -13,8 +13,8 @@ export function formatSize(
 }
 
 /**
- * Returns the lines of a tooltip with the size of a sparse file without its
- * holes, and the names of extended attributes and ACLs.
+ * Returns the lines of a tooltip that show the size of a sparse file without
+ * its holes, and the names of extended attributes and ACLs.
  */
 export function detailLines({ sparse, xattrs = [] }: EntryDetails): string[] {
   const lines: string[] = [];
@@ -43,7 +43,7 @@ const FIELDS: Readonly<Record<EntryField, string>> = {
 };
 
 /**
- * Returns a list of one line that names the changed fields, such as "Changed:
+ * Returns a list with one line that names the changed fields, such as "Changed:
  * mode, time". The list is empty if nothing is known to have changed.
  */
 export function fieldLines(fields: readonly EntryField[] = []): string[] {
@@ -73,9 +73,9 @@ export function formatTime(time: number): string {
 }
 
 /**
- * The formatters of a day, without and with the year. Each is made when it is
- * first used, and serves many rows, because making one takes longer than using
- * it.
+ * The formatters of a day, without the year and with the year. Each formatter
+ * is made when it is first used, and is then used again, because making a
+ * formatter takes longer than using it.
  */
 const dayFormats: Intl.DateTimeFormat[] = [];
 
@@ -124,6 +124,6 @@ export function formatAgo(time: number, now: number): string {
   if (minutes < 60) return `${minutes} min ago`;
   const hours = Math.floor(minutes / 60);
   if (hours < 24) return `${hours} h ago`;
-  // The text is part of a sentence, in which names of months keep their case.
+  // The text is part of a sentence. Names of days and months stay capitalized.
   return formatDay(time, now).replace("Yesterday", "yesterday");
 }

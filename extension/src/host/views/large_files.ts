@@ -218,7 +218,7 @@ async function statOf(
   }
 }
 
-/** Returns whether a URI is that of an empty file instead of a version. */
+/** Returns whether a URI stands for a missing file instead of a version. */
 function isEmpty({ scheme, query }: vscode.Uri): boolean {
   return scheme === SCHEME && query === EMPTY;
 }

@@ -23,7 +23,8 @@ import { visibleRowUri } from "./visible_rows.ts";
 
 /**
  * The number of rows of a day that are shown at first, and that "Show More"
- * adds. VS Code creates all rows in one turn of the event loop.
+ * adds. VS Code creates all rows in one turn of the event loop, so many rows at
+ * once would block the extension host.
  */
 const PAGE_ROWS = 50;
 
@@ -68,7 +69,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   readonly #folders: ProtectedFolders;
   /** The rows of the snapshots, by the ids of the rows. */
   #rows: ReadonlyMap<string, SnapshotNode> = new Map();
-  /** The numbers of rows that are shown of days, by the titles of the days. */
+  /** The number of rows that are shown for a day, by the title of the day. */
   readonly #shown = new Map<string, number>();
   #view: vscode.TreeView<Node> | undefined;
 
@@ -205,7 +206,9 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     return [...days.values()];
   }
 
-  /** Returns the name of a row's folder in a workspace with several folders. */
+  /**
+   * Returns the name of a row's folder, if the workspace has several folders.
+   */
   #nameOf({ folder }: { folder: ProtectedFolder }): string | undefined {
     return this.#folders.all.length > 1 ? folder.name : undefined;
   }

@@ -162,7 +162,10 @@ export class StatusBar implements vscode.Disposable {
     return { level, reasons };
   }
 
-  /** Whether the last attempt failed for at least one folder. */
+  /**
+   * Whether the last attempt to take or list snapshots failed for at least one
+   * folder.
+   */
   get #hasFailed(): boolean {
     return this.#folders.all.some(({ failure }) => failure !== undefined);
   }
