@@ -45,8 +45,8 @@ export interface CallOptions {
 export class EngineError extends Error {
   /**
    * The code of the error, if the error is a `DeltarError` or has a code of
-   * another library. `undefined` if the error has no code, or only the code of
-   * the operating system in `system`.
+   * another library. `undefined` if the error has no code, or has only a code
+   * of the operating system, which is in `system`.
    */
   readonly code: string | undefined;
   /**
@@ -245,7 +245,7 @@ export class Engine {
       call.onProgress?.(message.progress);
     } else if ("piece" in message) {
       call.pieces.add(message.piece);
-      // The extension host first does other work that is waiting.
+      // Other work of the extension host comes first.
       setImmediate(() => send(child, { thread, message: { next: id } }));
     } else {
       calls.delete(id);

@@ -69,8 +69,8 @@ export interface DeltarApi {
   readonly version: 1;
   /**
    * Fires after each new snapshot that this window takes, except for safety
-   * snapshots and the snapshots of the command _Compare Snapshot with
-   * Workspace_.
+   * snapshots and snapshots that the window takes to compare an older snapshot
+   * with the workspace.
    */
   readonly onDidSnapshot: vscode.Event<Snapshot>;
   /**

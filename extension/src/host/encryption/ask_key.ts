@@ -6,8 +6,8 @@ import { explain } from "../ui/explain.ts";
 import { withoutLinks } from "../ui/plain.ts";
 
 /**
- * Asks for the key of a folder's repository until the user enters a key that
- * opens the repository, and stores this key in the keychain.
+ * Asks for the key of a folder's repository until the user cancels or enters a
+ * key that opens the repository. Stores this key in the keychain.
  *
  * @returns Whether the repository is open now.
  */

@@ -23,8 +23,7 @@ export class KeyedEngine implements Caller {
   }
 
   /**
-   * Calls a method. If the configuration already has a key, uses
-   * that key.
+   * Calls a method. If the configuration already has a key, uses that key.
    */
   async call<M extends Method>(
     method: M,

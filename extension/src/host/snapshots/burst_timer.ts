@@ -9,8 +9,8 @@ export const MIN_PAUSE_MS = 30_000;
 
 /**
  * The maximum time from the end of a call to the next burst, in milliseconds.
- * It limits the pause after a call during which the machine slept, because such
- * a call seems to have taken hours.
+ * This limit is for calls during which the machine sleeps, because such a call
+ * seems to take hours.
  */
 export const MAX_PAUSE_MS = 600_000;
 

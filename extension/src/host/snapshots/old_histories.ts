@@ -263,7 +263,7 @@ export class OldHistories implements vscode.Disposable {
       await folder.storeOriginals().catch((error) => {
         // The next snapshot stores the copies.
         this.#options.log.warn(
-          `${folder.name}: cannot store the first versions: ${explain(error)}`,
+          `${folder.name}: cannot store the copies of files: ${explain(error)}`,
         );
       });
       await vscode.commands.executeCommand("deltar.snapshots.focus");
