@@ -152,8 +152,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot of a folder, unless it would be a first snapshot that must
-   * wait until the user saves a file.
+   * Takes a snapshot of a folder, unless the snapshot would be a first snapshot
+   * that must wait until the user saves a file.
    *
    * @returns The duration of the snapshot in milliseconds, or `undefined` if no
    * snapshot was taken.

@@ -45,7 +45,10 @@ interface Found {
   from: FolderConfig;
   /** The number of snapshots. */
   snapshots: number;
-  /** Whether the folder was moved, not copied. Its repository can then move. */
+  /**
+   * Whether the folder was moved and not copied. If so, its repository can be
+   * moved, too.
+   */
   isMoved: boolean;
   /**
    * The settings with the old location, if the location of the repository was

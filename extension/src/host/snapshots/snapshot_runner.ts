@@ -117,8 +117,8 @@ export class SnapshotRunner implements vscode.Disposable {
    * Takes a snapshot because of a trigger. If several snapshots in a row fail,
    * only the first failure is shown.
    *
-   * @returns The duration of the snapshot in milliseconds, without the time
-   * before it began, or `undefined` if no snapshot was taken.
+   * @returns The duration of the snapshot in milliseconds, without the time for
+   * which the snapshot waited, or `undefined` if no snapshot was taken.
    */
   async takeAutomatically(
     folder: ProtectedFolder,

@@ -22,10 +22,10 @@ const WORDS: Readonly<Partial<Record<FileChange["change"], string>>> = {
 
 /**
  * Returns a text about the files that differ between a snapshot and the
- * previous one. With a summary, the text names files. Otherwise it contains the
- * number of files or, if this number is not known, the time of the previous
- * snapshot. If there is no previous snapshot, the text contains the number of
- * all files.
+ * previous one. With a summary, the text names files or their folder. Otherwise
+ * it contains the number of files or, if this number is not known, the time of
+ * the previous snapshot. If there is no previous snapshot, the text contains
+ * the number of all files.
  */
 export function changedFiles(
   { counts, time, before, since }: SnapshotInfo,
