@@ -77,8 +77,8 @@ export class ExternalChanges implements vscode.Disposable {
   }
 
   /**
-   * Watches the current folders, if the settings allow this. Stops watching all
-   * other folders.
+   * Watches the current folders in which changes lead to snapshots. Stops
+   * watching all other folders.
    */
   #update(): void {
     const { all } = this.#folders;

@@ -47,7 +47,7 @@ export type ChangeRow = FolderNode | ChangeNode | NoteNode;
 /**
  * Returns the rows of the changes in a snapshot.
  *
- * @param within The path of a folder, if only the changes in it are shown.
+ * @param within The path of a folder, if only changes in this folder are shown.
  */
 export async function changesOf(
   { folder, info }: Pick<FolderNode, "folder" | "info">,
@@ -78,8 +78,8 @@ let lastRead: { key: string; changes: Promise<FileChange[]> } | undefined;
 /**
  * Reads the changes between two snapshots, unless they were read last. VS Code
  * asks for the rows of a snapshot each time that a view is updated, and a large
- * list takes memory and time to decode. Snapshots never change, so the list is
- * still right.
+ * list takes memory and time to decode. Snapshots never change, so the last
+ * list can be used again.
  */
 function readChanges(
   folder: ProtectedFolder,
