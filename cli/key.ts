@@ -82,7 +82,7 @@ export function keyCommand(context: Context): Command {
     .option(
       "--machine <id>",
       "Use this id for the machine that signs (default: the name of the key; " +
-        "needed with --write-only)",
+        "needed with --write-only and --signer)",
     )
     .option("--dry-run", "Show what rekey would store, and store nothing")
     .option("--yes", "Print the recovery sheet, or rekey, without asking")
