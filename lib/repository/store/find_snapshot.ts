@@ -106,8 +106,8 @@ const MIN_END_LENGTH = 4;
 const MAX_NAMED = 6;
 
 /**
- * Returns whether a text is the beginning of a snapshot's id, or its last four
- * or more characters.
+ * Returns whether a snapshot's id begins with a text, or ends with a text of at
+ * least four characters.
  *
  * @param text The text. An empty text is not part of any id.
  * @param id The id of a snapshot.
@@ -463,7 +463,7 @@ export class Finder {
     const ids = (await this.#all()).toReversed()
       .filter((id) => !isSafety(id) && timeOfId(id) !== undefined);
     const limits = { most: MAX_REQUESTS_AT_ONCE, first: 1 };
-    // The records are requested ahead of their use, and errors are ignored
+    // The records are requested before they are needed, and errors are ignored
     // here. Damage is reported only when a snapshot is considered.
     const requested = mapAhead(ids, limits, async (id) => {
       await this.#request(id).catch(() => {});

@@ -9,10 +9,10 @@
  *
  * A process that is killed leaves its note behind. The note is ignored ten
  * minutes after it was stored (`MAX_CHANGE_MS`). On the machine of the process,
- * the note is ignored as soon as the process has ended. There is one exception:
- * a process that removes a key treats every other key whose removal a note
- * announces as already removed, however old the note is. At least one other
- * full key must be left (`keys.ts`).
+ * the note is ignored as soon as the process has ended. There is one exception.
+ * If a note announces the removal of a key, a process that removes another key
+ * treats the first key as already removed, however old the note is. At least
+ * one other full key must be left (`keys.ts`).
  *
  * @module
  */

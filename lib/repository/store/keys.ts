@@ -80,8 +80,8 @@ export interface KeyFor {
    */
   kind?: "full" | "write-only";
   /**
-   * The public half of the key that signs the machine's records, and the
-   * machine. Absent if they are not known.
+   * The machine, and the public half of the key that signs its records. Absent
+   * if they are not known.
    */
   signer?: Pick<Signer, "publicKey" | "machine">;
 }
@@ -95,8 +95,8 @@ export type KeyInfo = Holder | { name: string; kind: "unknown" };
 /** The keys that the caller expects a repository to have. */
 export interface ExpectedKeys {
   /**
-   * The SHA-256 of the first identity's recipient, in hexadecimal. Absent if
-   * the settings are lost. Then any identity is accepted.
+   * The SHA-256 of the first identity's recipient, in hexadecimal. If the
+   * settings are lost, this field is absent, and any identity is accepted.
    */
   sum?: string;
   /** The public admin key. By default, any admin key is accepted. */
@@ -246,9 +246,9 @@ export class RepositoryKeys {
   }
 
   /**
-   * The id of the repository. It is taken from the key file, which a storage
-   * cannot change, or from the settings if no key file was decrypted or the key
-   * file has no id. `undefined` if the settings are lost, too.
+   * The id of the repository, from the key file, which a storage cannot change.
+   * If no key file was decrypted, or the key file has no id, the id is taken
+   * from the settings. `undefined` if these settings are lost.
    */
   get id(): string | undefined {
     const { id } = this.#opened.file;
@@ -390,10 +390,10 @@ export class RepositoryKeys {
   }
 
   /**
-   * Removes a key. Its owner may still have a copy of the repository's
-   * identity, unless the key is write-only; `rotate` protects new objects from
-   * this copy. If the key is write-only, the signing key of its machine is
-   * revoked.
+   * Removes a key. The owner of a full key may still have a copy of the
+   * repository's identity. This copy cannot decrypt objects that are stored
+   * after a `rotate`. If the key is write-only, the signing key of its machine
+   * is revoked.
    *
    * @param name The name of the key.
    * @throws {DeltarError} `key` if the caller's key is write-only; `not-found`
@@ -693,8 +693,7 @@ export class RepositoryKeys {
         this.#file = await withRetired(this.#file, stored.retired);
         return await work(leaving);
       }
-      // The key files that the caller would write would lack the newest
-      // identity.
+      // Key files written by the caller would lack the newest identity.
       throw outdatedError(this.#storage);
     });
   }

@@ -21,10 +21,10 @@ const MAX_NAMES = 8;
  * Returns a storage of encrypted objects that stores a manifest before each key
  * and note, so that keys and notes can be verified without a key.
  *
- * If a writer is killed, a manifest may remain whose object was not stored or
- * not replaced. So an object is considered undamaged if any of its manifests
- * contains its SHA-256. After an object is replaced or deleted, its older
- * manifests are deleted.
+ * A writer that is killed may leave the manifest of an object that it did not
+ * store or replace. So an object is considered undamaged if any of its
+ * manifests contains its SHA-256. After an object is replaced or deleted, its
+ * older manifests are deleted.
  *
  * @param storage The storage of the encrypted objects.
  * @param repository The id of the repository.

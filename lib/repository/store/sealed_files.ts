@@ -30,7 +30,8 @@ export class SealedFiles {
 
   /**
    * Returns the name of the file about a subject: 64 hexadecimal digits.
-   * Without the key, nobody can verify a guess of the subject.
+   * Without the secret, nobody can find the subject by computing the names of
+   * guessed subjects.
    *
    * @param what The subject of the file, such as the path of a directory.
    */
