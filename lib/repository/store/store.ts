@@ -139,7 +139,7 @@ export interface ParentOptions extends ReadOptions {
   /**
    * Called with each snapshot of another directory or machine that is newer
    * than the returned snapshot, the newest first. If no snapshot is returned,
-   * it is called with all snapshots except safety snapshots.
+   * this function is called with all snapshots except safety snapshots.
    */
   onOther?: (read: ReadRecord) => void;
 }
@@ -195,8 +195,8 @@ export class Store {
    * @param options The compression, the first key of an encrypted repository,
    * and who may access a repository in a folder.
    * @throws {DeltarError} `exists` if the storage already contains a
-   * repository; `unsupported` if this runtime does not support the
-   * compression, or if this storage cannot be shared.
+   * repository; `unsupported` if this runtime does not support the compression,
+   * or if `shared` is given and the storage cannot be shared.
    */
   static async create(
     storage: Storage,
@@ -305,8 +305,8 @@ export class Store {
         encryption === undefined
           ? "the repository was encrypted when it was first opened, and is " +
             "not encrypted now"
-          : "the repository is encrypted for another recipient than when it " +
-            "was first opened",
+          : "the repository is encrypted for a different recipient than when " +
+            "it was first opened",
         { object: storage.location },
       );
     }
@@ -567,11 +567,12 @@ export class Store {
   }
 
   /**
-   * Adds the records of further snapshots to records that were read earlier, in
-   * the order of `records`.
+   * Adds the records of new snapshots to records that were read earlier. The
+   * order is that of `records`.
    *
    * @param known The records that were read earlier.
-   * @param others The ids of further snapshots whose records are not read.
+   * @param others The ids of further known snapshots. Their records are not
+   * read.
    */
   async withNewRecords(
     known: readonly SnapshotRecord[],

@@ -63,7 +63,7 @@ export interface VisibleEntry {
 /** A layer of a family. */
 interface FamilyLayer {
   record: LayerRecord;
-  /** The numbers of layers that contain only the number of this layer. */
+  /** A list that contains only the number of this layer. */
   alone: readonly number[];
   /** The snapshots that have the layer. */
   owners: SnapshotRecord[];
@@ -225,7 +225,8 @@ export class Family {
     const objects = new Map<string, { object: ObjectRecord; number: number }>();
     const add = (object: ObjectRecord, number: number) => {
       const known = objects.get(object.name);
-      // The record in the last layer counts, in whichever order they are read.
+      // If several layers name the object, the record in the last of these
+      // layers is kept, whatever order the layers are read in.
       if (known === undefined || known.number <= number) {
         objects.set(object.name, { object, number });
       }

@@ -26,7 +26,7 @@ export interface HarmedFile {
 export interface Damage {
   /** The object's name. */
   object: string;
-  /** The kind of the object, on which the possible repairs depend. */
+  /** The kind of the object. It determines which repairs are possible. */
   kind: DamageKind;
   /** The fault, as text. */
   message: string;

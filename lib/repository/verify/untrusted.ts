@@ -50,8 +50,8 @@ async function findUntrustedSnapshots(
 }
 
 /**
- * Returns the trust status of a record, provided that only the given public
- * keys are trusted.
+ * Returns the trust in the signature of a record if only the given public keys
+ * are trusted.
  */
 async function trustIn(
   store: Store,

@@ -4,14 +4,14 @@
  * `verify_records.ts` reads all records and notes. `verify_noted.ts` compares
  * the keys and notes of an encrypted repository with their manifests.
  * `family.ts` makes passes over the trees of all snapshots that have the same
- * first layer. The first pass counts the entries and finds the volumes that they
- * need. Further passes are made with the option `data`, or if something is
- * damaged. No entry is kept between passes. `verify_objects.ts` checks that every needed volume exists
- * and, with the option `data`, that it matches its SHA-256. `verify_files.ts`
- * rebuilds each content, with the option `data` or if one of its volumes is
- * damaged. `unrecorded.ts` finds snapshots whose records are missing.
- * `findings.ts` collects the damage by object, with the affected files and
- * snapshots. `VerifyResult` lists all results.
+ * first layer. The first pass counts the entries and finds the volumes that
+ * they need. With the option `data`, or if something is damaged, further passes
+ * follow. No entry is kept between passes. `verify_objects.ts` checks that
+ * every needed volume exists and, with the option `data`, that it matches its
+ * SHA-256. `verify_files.ts` rebuilds each content, with the option `data` or
+ * if one of its volumes is damaged. `unrecorded.ts` finds snapshots whose
+ * records are missing. `findings.ts` collects the damage by object, with the
+ * affected files and snapshots. `VerifyResult` lists all results.
  *
  * @module
  */
