@@ -41,10 +41,10 @@ const SUM_BYTES = 32;
  * A storage that caches whole objects, or the ranges of objects that were read,
  * in a second, faster storage. Cached bytes are checked whenever they are used,
  * so a lost or damaged cache causes extra requests, but never wrong bytes. When
- * the cache is full, cached objects are deleted until a fifth of the cache is
- * free. They are deleted in the order of their names without the first segment.
- * If this part of the name begins with a time, the oldest objects are thus
- * deleted first.
+ * the cache is full, cached objects are deleted in the order of their names,
+ * until a fifth of the cache is free. The first segment of each name is
+ * ignored. So if the rest of the names begins with a time, the oldest objects
+ * are deleted first.
  *
  * Only objects and ranges that were written or read completely through this
  * storage are cached. Listings, and reads with `fresh`, always come from the

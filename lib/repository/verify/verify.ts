@@ -336,7 +336,8 @@ class Verification {
 
   /**
    * Verifies the trees of a family of snapshots, and the objects that they
-   * need. Once the trees of the last family are read, all sizes are known.
+   * need. With `data`, sets `allBytes` after the trees of the last family have
+   * been read.
    */
   async #verifyFamily(
     family: Family,
@@ -594,7 +595,10 @@ class Verification {
   }
 }
 
-/** Returns whether damage affects or concerns a snapshot. */
+/**
+ * Returns whether damage affects any snapshot, or any snapshot needs the
+ * object.
+ */
 function isHarmful({ lost, needing, files }: Damage): boolean {
   return lost.length + needing.length + files.length > 0;
 }

@@ -31,8 +31,8 @@ export class ObjectCheck {
    * Creates a check.
    *
    * @param storage The repository's storage.
-   * @param sizes The sizes of the stored objects in bytes, by name. Volumes to
-   * which a prune moves content during the check are added.
+   * @param sizes The sizes of the stored objects in bytes, by name. The volumes
+   * to which a prune moves content during the check are added to this map.
    * @param findings The collection to which damage is added.
    * @param data Whether to read all bytes and compare the SHA-256.
    */
@@ -74,7 +74,7 @@ export class ObjectCheck {
   }
 
   /**
-   * Checks those objects that were not checked earlier.
+   * Checks the objects that have not been checked yet.
    *
    * @param objects The records of the objects.
    * @param signal The signal that ends the work with an error of code
@@ -123,7 +123,7 @@ export class ObjectCheck {
 
   /**
    * Returns the fault of a volume, or of the volume that replaced it;
-   * `undefined` if there is none.
+   * `undefined` if there is no fault.
    */
   async #placeFault(
     object: ObjectRecord,

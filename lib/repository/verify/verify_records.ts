@@ -73,7 +73,7 @@ export async function verifyNotes(
       else await checkNote(bytes, formatOf(name), name);
       if (folderOf(name) !== "removed") return;
       const missing = await findMissingLayer(storage, bytes, name, listed);
-      // The removed record is undamaged, so it is not what is reported.
+      // The layer is reported, because the removed record itself is undamaged.
       if (missing !== undefined) {
         findings.object(missing.layer, "layer", missing.message);
       }
@@ -96,8 +96,8 @@ function folderOf(name: string): string {
 }
 
 /**
- * Returns the format of a note. It depends on the note's folder, except that
- * notes about changes to the keys have a separate format.
+ * Returns the format of a note. The format depends on the note's folder, but
+ * notes about changes to the keys have their own format.
  */
 function formatOf(name: string): string {
   return name.startsWith(CHANGES)

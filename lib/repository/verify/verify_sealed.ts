@@ -76,8 +76,8 @@ export interface VerifySealedResult {
  * - a key or note that the storage deletes, with or without its manifests;
  * - a key or note that the storage changes after deleting its manifests (see
  *   `uncovered`);
- * - an object that the storage replaces, together with its manifests, by an
- *   older state.
+ * - an object that the storage replaces, together with its manifests, with an
+ *   older version.
  *
  * @param storage The storage of the repository.
  * @param options Whether to read all data, the trusted signers, the callback
