@@ -88,7 +88,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "a range is read exactly, and one beyond the end is `truncated`",
+    name: "a range is read exactly, and one beyond the end throws `truncated`",
     run: async (storage) => {
       await storage.put("x", count(10));
       const range = (offset?: number, length?: number) =>
@@ -191,7 +191,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "a source that fails leaves the old object",
+    name: "put() keeps the old object if the source fails",
     run: async (storage) => {
       // An error of the source must be rethrown unchanged, even if it has the
       // code of a system error.

@@ -91,7 +91,7 @@ export interface EncryptedOptions {
    */
   isPadded?: (name: string) => boolean;
   /**
-   * Called after each encrypted object is stored, with its name in the other
+   * Called after each encrypted object is stored, with its name in the inner
    * storage and the size and SHA-256 of its encrypted bytes.
    */
   onStored?: (object: StoredFile) => void;
