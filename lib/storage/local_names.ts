@@ -41,8 +41,8 @@ export function checkNamesIn(folder: string): void {
   throw new DeltarError(
     "unsupported",
     `the file system of the folder ${what}, so deltar would not find the ` +
-      "snapshots that it stores there; choose a folder on another disk, or mount this disk with options " +
-      "that keep names unchanged",
+      "snapshots that it stores there; choose a folder on another disk, or " +
+      "mount this disk with options that keep names unchanged",
     { object: folder },
   );
 }

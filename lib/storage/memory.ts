@@ -15,9 +15,9 @@ import type {
 const MAX_READ_BYTES = 1 << 20;
 
 /**
- * A storage in memory: for tests, for small archives that are sent elsewhere,
- * and as a short implementation of the interface. Its objects are lost when the
- * process ends.
+ * A storage in memory, for tests and for small archives that are sent
+ * elsewhere. It is also an example of a short implementation of the interface.
+ * Its objects are lost when the process ends.
  *
  * @example Store and read a part
  * ```ts

@@ -17,7 +17,7 @@
  * several such ranges of a large object at the same time. `retry.ts` repeats
  * requests that fail temporarily, and sets the default number of attempts.
  * `s3_fault.ts` decides by status and code which errors of S3 are temporary.
- * Some faults, such as a slow response, allow fewer attempts.
+ * After some faults, such as a slow response, fewer attempts are made.
  *
  * `conformance.ts` tests any storage against the contract.
  *

@@ -9,8 +9,8 @@ export function withoutAge(name: string): string {
 }
 
 /**
- * Returns whether a string is a valid segment of an object's name, between
- * slashes.
+ * Returns whether a text is a valid segment of an object's name. Slashes
+ * separate the segments.
  */
 export function isSegment(text: string): boolean {
   return SEGMENT.test(text);

@@ -9,8 +9,8 @@ const MAX_PIECE_BYTES = 1 << 16;
 
 /**
  * Pads a text to the size that `paddedSize` returns, so that the size of the
- * stored text reveals little. The padding consists of spaces at the end of the
- * last line, before the newline.
+ * stored text reveals little about the original size. The padding consists of
+ * spaces at the end of the last line, before the newline.
  */
 export async function* padText(
   source: ByteSource,
