@@ -264,7 +264,7 @@ export class Finder {
   }
 
   /**
-   * Yields the snapshots to which `latest`, labels and dates can refer, with
+   * Yields the records to which `latest`, labels and dates can refer, with
    * their original labels, the newest first. The records are not cached.
    */
   async *snapshots(): AsyncGenerator<SnapshotRecord> {
@@ -425,8 +425,8 @@ export class Finder {
   }
 
   /**
-   * Returns all records except those of safety snapshots, with their current
-   * labels, the oldest first.
+   * Returns the records of all trusted snapshots except safety snapshots, with
+   * their current labels, the oldest first.
    */
   async #taken(): Promise<SnapshotRecord[]> {
     if (this.#labelled === undefined) {
@@ -452,12 +452,15 @@ export class Finder {
       ? "the only snapshot is not"
       : `none of the ${count} snapshots is`;
     return `${none} signed by a trusted machine; find out why with ` +
-      "`deltar verify`, or name a snapshot by its id (if signers/ was " +
+      "`deltar verify`, or name a snapshot by its id. If signers/ was " +
       "deleted, a machine with a full key adds itself again with its next " +
-      "snapshot)";
+      "snapshot.";
   }
 
-  /** Yields the records of the trusted snapshots, the newest first. */
+  /**
+   * Yields the records of the trusted snapshots except safety snapshots, the
+   * newest first.
+   */
   async *#newestFirst(): AsyncGenerator<ReadRecord> {
     this.#untrusted = 0;
     const ids = (await this.#all()).toReversed()

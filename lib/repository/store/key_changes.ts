@@ -80,7 +80,8 @@ export class KeyChanges {
    * @param change The change.
    * @param work Called to make the change, with the names of the keys that
    * other changes, running or interrupted, are about to remove.
-   * @throws {DeltarError} `conflict` if another change is running.
+   * @throws {DeltarError} `conflict` if another change is running that must not
+   * run at the same time.
    */
   async run(
     change: KeyChange,

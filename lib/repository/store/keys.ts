@@ -740,8 +740,8 @@ export class RepositoryKeys {
 /**
  * Returns how an object is stored: `clear` objects are not encrypted, `foreign`
  * ones are encrypted for the owner of a key, and `encrypted` ones for the
- * repository. From `clear` objects, the operator of the storage learns only
- * what the operator sees anyway, and which snapshots are from the same machine.
+ * repository. `clear` objects show the operator of the storage which snapshots
+ * are from the same machine. Everything else in them can be seen without them.
  */
 function kindOf(name: string): "clear" | "foreign" | "encrypted" {
   const isClear = name === SETTINGS || name.startsWith(MANIFESTS) ||

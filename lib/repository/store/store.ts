@@ -137,9 +137,10 @@ export interface ReadOptions extends SignalOptions {
 /** Options for finding the last snapshot of a directory. */
 export interface ParentOptions extends ReadOptions {
   /**
-   * Called with each snapshot of another directory or machine that is newer
-   * than the returned snapshot, the newest first. If no snapshot is returned,
-   * this function is called with all snapshots except safety snapshots.
+   * Called with each trusted snapshot of another directory or machine that is
+   * newer than the returned snapshot, the newest first. If no snapshot is
+   * returned, this function is called with all trusted snapshots except safety
+   * snapshots.
    */
   onOther?: (read: ReadRecord) => void;
 }
@@ -645,8 +646,8 @@ export class Store {
   }
 
   /**
-   * Returns the safety snapshots of a directory of this machine, the newest
-   * first.
+   * Returns the trusted safety snapshots of a directory of this machine, the
+   * newest first.
    *
    * @param directory The directory's absolute path, without symlinks.
    */
