@@ -13,8 +13,8 @@ const HREF = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 /** The contents of a folder, as listed on a web server's page. */
 export interface FolderPage {
   /**
-   * Whether the page lists the folder: it links to a name in the
-   * folder or to the parent folder, or has a title such as "Index of".
+   * Whether the page lists the folder: it links to a name in the folder or to
+   * the parent folder, or has a title such as "Index of".
    */
   listsFolder: boolean;
   /**

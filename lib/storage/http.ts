@@ -182,7 +182,7 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * Refuses to write, because a web server is read-only.
+   * Refuses to delete, because a web server is read-only.
    *
    * @param name The name of the object.
    * @throws {DeltarError} `unsupported`, always.

@@ -9,8 +9,8 @@ export interface RangeSource {
   name: string;
   /**
    * Called with the header fields of a request. Sends the request, and returns
-   * the response if it has status 416 or a 2xx status. Throws an error for any
-   * other status.
+   * the exchange if the response has status 416 or a 2xx status. Throws an
+   * error for any other status.
    */
   send: (headers: Record<string, string>) => Promise<Exchange>;
   /**

@@ -43,14 +43,15 @@ export interface FindOptions extends SignalOptions {
    */
   asMade?: boolean;
   /**
-   * The directory to whose snapshots `latest`, labels and dates refer, or a
+   * The directory whose snapshots `latest`, labels and dates refer to, or a
    * path in it. If the directory has no snapshots, and the repository has
    * snapshots of only one other directory, `latest`, labels and dates refer to
-   * the snapshots of that other directory. Default: all directories.
+   * the snapshots of that other directory. By default, they refer to the
+   * snapshots of all directories.
    */
   directory?: string;
   /**
-   * The id of the machine to whose snapshots `latest`, labels and dates refer.
+   * The id of the machine whose snapshots `latest`, labels and dates refer to.
    * Snapshots that record no machine are included. This option has no effect
    * without `directory`. If the machine has no snapshots of `directory`, and
    * the repository has snapshots of only one directory of one machine,
@@ -536,7 +537,8 @@ function lengthBelow({ common, rules }: SnapshotRecord, below: string): number {
 }
 
 /**
- * Returns ` on HOST` for a snapshot that records its machine, or an empty text.
+ * Returns ` on ` and the host name or id of a snapshot's machine, or an empty
+ * text if the snapshot records no machine.
  */
 function onMachine({ machine }: SnapshotRecord): string {
   return machine === undefined ? "" : ` on ${machine.host ?? machine.id}`;

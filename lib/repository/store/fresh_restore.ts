@@ -106,7 +106,7 @@ export async function freshRestoresInto(
 }
 
 /**
- * Deletes the notes about restores that were made before a given time.
+ * Deletes the notes about restores that took place before a given time.
  *
  * @param storage The repository's storage.
  * @param names The names of all notes about restores.

@@ -740,8 +740,8 @@ export class RepositoryKeys {
 /**
  * Returns how an object is stored: `clear` objects are not encrypted, `foreign`
  * ones are encrypted for the owner of a key, and `encrypted` ones for the
- * repository. `clear` objects show the operator of the storage which snapshots
- * are from the same machine. Everything else in them can be seen without them.
+ * repository. The operator of the storage can learn from `clear` objects which
+ * snapshots are from the same machine, but nothing else that is secret.
  */
 function kindOf(name: string): "clear" | "foreign" | "encrypted" {
   const isClear = name === SETTINGS || name.startsWith(MANIFESTS) ||

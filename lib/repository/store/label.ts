@@ -54,7 +54,7 @@ export interface LabelOptions {
  * Returns records with their current labels.
  *
  * @param storage The repository's storage.
- * @param records The records, with any labels.
+ * @param records The records. Their labels need not be current.
  * @param options The names of the notes, and callbacks for damaged notes and
  * for trust.
  */

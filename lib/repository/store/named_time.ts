@@ -130,8 +130,8 @@ function moment(start: number, length: number): NamedTime {
 }
 
 /**
- * Returns the period of a day. A date after the end of the month is a day of
- * the next month.
+ * Returns the period of a day. A date before or after the month is a day of an
+ * earlier or later month.
  *
  * @param month The month, from 0.
  * @param date The day of the month, from 1.
@@ -143,7 +143,7 @@ function day(year: number, month: number, date: number): NamedTime {
   };
 }
 
-/** Returns the first millisecond of a day, in milliseconds since 1970. */
+/** Returns the start of a day in local time, in milliseconds since 1970. */
 function startOfDay(year: number, month: number, date: number): number {
   // The constructor of `Date` adds 1900 to the years 0 to 99.
   const time = new Date(2000, 0, 1);

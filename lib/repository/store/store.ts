@@ -65,9 +65,9 @@ export interface CreateOptions extends SignalOptions {
   codec?: CodecName;
   /**
    * The access that the group of the repository's folder gets: `read`, or
-   * `write` for reading and writing. By default, only the owner of a new folder
-   * has access, and an existing folder keeps its mode, unless it is empty and
-   * all users can access it.
+   * `write` for reading and writing. By default, only the owner has access to a
+   * new folder. An existing folder keeps its mode, unless it is empty and all
+   * users can access it. In this case, only the owner keeps access.
    */
   shared?: Sharing;
   /**

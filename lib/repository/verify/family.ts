@@ -337,7 +337,7 @@ export class Family {
   }
 }
 
-/** Finds the layers whose line for a path is visible. */
+/** A finder of the layers whose line for a path is visible. */
 class Visibility {
   /** The numbers of the layers of each snapshot, upper layers first. */
   readonly #trees: readonly number[][];

@@ -48,7 +48,7 @@ export interface Damage {
   files: HarmedFile[];
 }
 
-/** Collects the damage that was found, by object. */
+/** The damage that was found, by object. */
 export class Findings {
   readonly #byObject = new Map<string, Damage>();
   readonly #harmed = new Map<string, Map<string, HarmedFile>>();

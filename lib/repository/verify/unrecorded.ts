@@ -116,8 +116,8 @@ function idOfTreeOrVolume(name: string): string | undefined {
  */
 async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
   const names = [
-    // The record is checked last, because a run stores it before it deletes its
-    // intent.
+    // The record is checked last, because a run stores the record before it
+    // deletes its intent.
     noteName(RUNNING, id),
     noteName(REMOVED, id),
     `${DAMAGED}${recordName(id)}`,

@@ -54,8 +54,8 @@ export function referenceFault(
 }
 
 /**
- * Rebuilds files and compares them with their SHA-256. Each content is rebuilt
- * once.
+ * A check that rebuilds files and compares them with their SHA-256. Each
+ * content is rebuilt once.
  */
 export class FileCheck {
   /**

@@ -10,7 +10,9 @@ import { MAX_MOVES, readMove, whereIs } from "../content/follow_moves.ts";
 /** The maximum number of objects that are read at the same time. */
 const MAX_OBJECTS_AT_ONCE = 3;
 
-/** Checks volumes. Each volume is checked once, even if many layers list it. */
+/**
+ * A check of volumes. Each volume is checked once, even if many layers list it.
+ */
 export class ObjectCheck {
   /** The number of objects that were checked. */
   objects = 0;

@@ -55,8 +55,8 @@ const FORMATS: Record<string, string> = {
 /**
  * Verifies notes, removed records, holders, signers, manifests, marks, lists of
  * counted snapshots, and settings that can change. Damage to these objects is
- * added to `findings` and does not affect any file. A missing layer of a removed
- * snapshot is added, too.
+ * added to `findings` and does not affect any file. A missing layer of a
+ * removed snapshot is added to `findings`, too.
  */
 export async function verifyNotes(
   storage: Storage,
