@@ -56,7 +56,7 @@ test("an encrypted repository is not replaced without the user's knowledge", asy
     place.run(["init", "--encrypt", "--repo", other]);
     fs.rmSync(repo, { recursive: true });
     fs.cpSync(other, repo, { recursive: true });
-    refused(/encrypted for a different recipient than when it was first opened/);
+    refused(/for a different recipient than when it was first opened/);
     back();
     assert.equal(place.run(["list", ...words]).code, 0);
     // A deleted repository is created again with encryption.
