@@ -55,7 +55,7 @@ export function referenceFault(
 
 /**
  * A check that rebuilds files and compares them with their SHA-256. Each
- * content is rebuilt once.
+ * content is rebuilt once for each place where it is stored.
  */
 export class FileCheck {
   /**
