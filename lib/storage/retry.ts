@@ -52,7 +52,8 @@ export class PassingFault extends Error {
  * asks for a longer delay, waits for that delay, but at most for 20 seconds.
  *
  * @param work Called with the number of earlier attempts.
- * @param options The maximum number of attempts, 8 by default, and the signal.
+ * @param options The maximum number of attempts, 8 by default, and a signal
+ *   that ends the attempts.
  * @throws {DeltarError} `aborted` if the signal fired; the error in the last
  *   fault if no attempt succeeded.
  * @throws Any error of `work` that is not a `PassingFault`.

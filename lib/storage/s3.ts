@@ -271,7 +271,8 @@ export class S3Storage implements Storage {
 }
 
 /**
- * A check that ends a listing which a faulty service would continue forever.
+ * The pages of a listing. Throws an error if a faulty service would continue
+ * the listing forever.
  */
 class Pages {
   readonly #location: string;
@@ -292,7 +293,7 @@ class Pages {
    *
    * @param token The token of the page, which the previous page contained.
    * @throws {DeltarError} `limit` if the token was seen before, or too many
-   *   pages had no objects.
+   *   successive pages had no objects.
    */
   next(token: string | undefined): void {
     if (++this.#empty > MAX_EMPTY_PAGES) throw this.#endless();

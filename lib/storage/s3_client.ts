@@ -59,7 +59,10 @@ export interface S3Request {
   body?: Uint8Array<ArrayBuffer>;
   /** A signal that aborts the request. */
   signal?: AbortSignal;
-  /** The maximum time without any progress, in milliseconds. */
+  /**
+   * The value of {@linkcode S3Options.patience} for this request. Default: the
+   * value in the options of the client.
+   */
   patience?: number;
 }
 

@@ -48,7 +48,7 @@ const ADVICE: Record<string, string> = {
     "conditional write (If-None-Match); use a service that does",
   PermanentRedirect:
     "the bucket is in a different region or has a different endpoint; set " +
-    "AWS_REGION or AWS_ENDPOINT_URL to that of the bucket",
+    "AWS_REGION to the bucket's region, or AWS_ENDPOINT_URL to its endpoint",
   QuotaExceeded:
     "the quota is exceeded; raise the quota, or delete objects outside the " +
     "repository",
@@ -77,8 +77,8 @@ const PASSING = new Set([
 export function faultOf(refusal: Refusal): Error {
   const { method, status, headers, object, bucket, endpoint } = refusal;
   const { code, message } = describe(refusal.text);
-  // The response to a HEAD has no body. After a refusal, the caller sends
-  // another request to get the reason.
+  // The response to a HEAD has no body. After a refused HEAD, the caller sends
+  // a GET to get the reason.
   const hasNoCode = code === undefined;
   if (status === 404 && object !== undefined) {
     if (code === "NoSuchKey" || (hasNoCode && method === "HEAD")) {

@@ -3,8 +3,8 @@ import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 
 /**
- * The size in bytes of the first 2,000 parts of an object. It is the minimum
- * size that S3 allows.
+ * The size in bytes of each of the first 2,000 parts of an object: the minimum
+ * that S3 allows.
  */
 export const FIRST_PART_BYTES = 5 << 20;
 /**

@@ -99,8 +99,8 @@ export interface Storage {
    * before the first chunk is pulled. Leaving the loop early cancels the read.
    *
    * An empty range is also checked against the object's length. `offset` may
-   * equal the object's length if `length` is 0 or absent or `clamp` is set; the
-   * result is then empty.
+   * equal the object's length if `length` is 0 or absent, or if `clamp` is set.
+   * The result is then empty.
    *
    * @param name The name of the object.
    * @param options The range to read, in bytes, and the signal.
@@ -118,9 +118,9 @@ export interface Storage {
    * write fails, the source is ended early.
    *
    * A `put` that fails changes nothing, with one exception: if the storage
-   * fails or its response is lost after the last byte was sent, the `put` fails
-   * with `io`. The new object might then be stored completely. To be sure that
-   * the new object is stored, the caller can store the same bytes again. With
+   * fails, its response is lost or the signal fires after the last byte was
+   * sent, the new object might be stored completely. To be sure that the new
+   * object is stored, the caller can store the same bytes again. With
    * `ifAbsent`, an `exists` error of this second `put` means that the object of
    * the first `put`, or of another writer, is stored. A `put` that retries by
    * itself never mistakes its own earlier attempt for another writer's.

@@ -18,8 +18,8 @@ const MAX_ROUNDING_NS = 1000n;
  * The position of each 32-bit word in the row of a change, and the number of
  * words in a row. The words are the code of the change, the number of the new
  * entry and the number of the old entry. A created entry has no old entry.
- * Created entries that directly follow each other share one row, and the third
- * word is the number of these entries after the first.
+ * Created entries that directly follow each other share one row. Its third word
+ * is the number of these entries, not counting the first.
  */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
@@ -55,8 +55,8 @@ export class ChangeFinder {
   /** The deleted paths whose content was found at another path. */
   #gone = new Set<string>();
   /**
-   * The paths that the new state skipped. They were not read, so they do not
-   * count as deleted.
+   * The paths that were skipped when the new state was read. They do not count
+   * as deleted.
    */
   #skipped: ReadonlySet<string> = new Set();
   #next = 0;
@@ -116,9 +116,9 @@ export class ChangeFinder {
    * Ends the comparison. Call it after the last entry of the new state has been
    * added. The paths that are only in the old state are recorded as deletions.
    *
-   * @param skipped The paths that the new state skipped. `counts` does not
-   * count these paths or the paths below them as deleted, because they might
-   * still exist.
+   * @param skipped The paths that were skipped when the new state was read.
+   * `counts` does not count these paths or the paths below them as deleted,
+   * because they might still exist.
    */
   finish(skipped: Iterable<string> = []): void {
     this.#skipped = new Set(skipped);

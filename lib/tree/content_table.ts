@@ -19,7 +19,7 @@ export class ContentTable {
   /**
    * Makes an empty table.
    *
-   * @param entries The entries, whose numbers are added.
+   * @param entries The entries. The table stores numbers of these entries.
    * @param expected The number of files that are likely to be added. Default:
    * 0.
    */
@@ -31,7 +31,7 @@ export class ContentTable {
 
   /**
    * Adds a file. If a file with the same content was added before, the table
-   * keeps that file.
+   * keeps the earlier file.
    */
   add(number: number): void {
     if (2 * ++this.#used > this.#slots.length) this.#grow();
@@ -39,8 +39,8 @@ export class ContentTable {
   }
 
   /**
-   * Returns the number of the file with a SHA-256, given in hexadecimal, or -1
-   * if there is none.
+   * Returns the number of the file that has the given SHA-256 in hexadecimal,
+   * or -1 if the table has no such file.
    */
   find(sha256: string): number {
     fillHex(this.#sum, sha256);
@@ -48,8 +48,8 @@ export class ContentTable {
   }
 
   /**
-   * Returns the number of the added file with the same SHA-256, or -1 if there
-   * is none.
+   * Returns the number of the file in the table that has the same SHA-256 as
+   * the file with the given number, or -1 if the table has no such file.
    */
   findSame(number: number): number {
     this.#entries.fillSum(this.#sumWords, number);

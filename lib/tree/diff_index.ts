@@ -87,7 +87,10 @@ export interface DeletedChange {
 
 /** The number of changes of each kind. */
 export interface ChangeCounts {
-  /** The number of new files and links, except renamed and copied ones. */
+  /**
+   * The number of new paths that are not directories, except renamed and copied
+   * files.
+   */
   created: number;
   /** The number of new directories. */
   createdDirs: number;
@@ -98,7 +101,10 @@ export interface ChangeCounts {
    * extended attributes or hard links changed.
    */
   touched: number;
-  /** The number of deleted files and links, except renamed ones. */
+  /**
+   * The number of deleted paths that were not directories, except renamed
+   * files.
+   */
   deleted: number;
   /** The number of deleted directories. */
   deletedDirs: number;
@@ -193,7 +199,9 @@ export class DiffIndex {
     };
   }
 
-  /** The paths of new files and links, except renamed and copied ones. */
+  /**
+   * The new paths that are not directories, except renamed and copied files.
+   */
   get created(): string[] {
     return this.#paths("created", (kind) => kind !== "directory");
   }
@@ -218,7 +226,7 @@ export class DiffIndex {
     return this.changes.filter(isTouched).map(pathOf);
   }
 
-  /** The paths of deleted files and links, except renamed ones. */
+  /** The deleted paths that were not directories, except renamed files. */
   get deleted(): string[] {
     const moved = new Set(this.renamed.map(({ from }) => from));
     return this.#paths("deleted", (kind) => kind !== "directory")
@@ -236,8 +244,8 @@ export class DiffIndex {
   }
 
   /**
-   * The files that were copied from a path that still exists, `from`, to a new
-   * path, `to`.
+   * The copied files, with the path of the original (`from`), which still
+   * exists, and the new path (`to`).
    */
   get copied(): { from: string; to: string }[] {
     return this.#moved("copied");
@@ -271,8 +279,8 @@ export class DiffIndex {
    * @throws {DeltarError} `truncated` if the first or last line is incomplete;
    * `corrupt` if another part is invalid; `unsafe` if a path is invalid, such
    * as one that leads out of the directory or is too long; `limit` if the first
-   * line has more than one JSON object or array for each 8 bytes; `unsupported`
-   * if the version is newer than this library supports.
+   * line has more than 1 MiB, and more than one JSON object or array for each 8
+   * bytes; `unsupported` if the version is newer than this library supports.
    */
   static decode(bytes: Uint8Array, object = "diff"): DiffIndex {
     return atOnce(decodeSteps(bytes, object));

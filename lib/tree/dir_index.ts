@@ -146,7 +146,7 @@ export class DirIndex {
   }
 
   /**
-   * Returns an entry by its number.
+   * Returns the entry with a number.
    *
    * @param number The position in `entries`.
    */
@@ -155,7 +155,7 @@ export class DirIndex {
   }
 
   /**
-   * Returns the path of an entry by its number.
+   * Returns the path of the entry with a number.
    *
    * @param number The position in `entries`.
    */
@@ -232,8 +232,8 @@ export class DirIndex {
    * @throws {DeltarError} `truncated` if the first or last line is incomplete;
    * `corrupt` if another part is invalid; `unsafe` if a path is invalid, such
    * as one that leads out of the directory or is too long; `limit` if the first
-   * line has more than one JSON object or array for each 8 bytes; `unsupported`
-   * if the version is newer than this library supports.
+   * line has more than 1 MiB, and more than one JSON object or array for each 8
+   * bytes; `unsupported` if the version is newer than this library supports.
    */
   static decode(bytes: Uint8Array, object = "index"): DirIndex {
     return atOnce(decodeSteps(bytes, object));

@@ -19,8 +19,8 @@ export interface DirectorySet {
  * Returns several directories as paths below the deepest folder that contains
  * all of them. Symlinks in the paths of the directories are resolved.
  *
- * @param directories The paths of the directories, in the form of the operating
- * system. There must be at least one.
+ * @param directories The paths of the directories, in the syntax of the
+ * operating system. There must be at least one.
  * @throws {DeltarError} `unsupported` if no folder contains all directories,
  * because they are on different Windows drives.
  */

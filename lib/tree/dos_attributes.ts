@@ -52,7 +52,7 @@ export function decodeDosAttributes(value: Uint8Array): number | undefined {
  * Windows.
  *
  * @returns The function, or `undefined` if the system is not Windows or the
- * runtime cannot call its functions.
+ * runtime cannot call functions of Windows.
  */
 export function dosAttributes(): ((path: string) => XattrAccess) | undefined {
   if (!isLoaded) {

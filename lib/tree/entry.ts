@@ -213,10 +213,11 @@ export type WalkedEntry = Entry & WalkedState;
 /** A file as a walk finds it. */
 export type WalkedFile = FileEntry & WalkedState;
 
-// If a reason depends on more than the path and the kind of an entry,
-// `unchanged_folders.ts` must also compare the other facts, as it does for a
-// size limit, or the walk must flag the entry as doubtful. Otherwise, a snapshot
-// would not notice that the reason no longer applies.
+// If a reason for skipping or excluding a path depends on more than the path
+// and the kind of its entry, `unchanged_folders.ts` must also compare the other
+// facts, as it does for a size limit, or the walk must flag the entry as
+// doubtful. Otherwise, a snapshot would not notice that the reason no longer
+// applies.
 /**
  * The reason why a path is skipped or excluded; see {@linkcode Skipped.reason}.
  */

@@ -2,14 +2,14 @@ import type { IndexEntry } from "./dir_index.ts";
 
 /**
  * The entries of a state of a directory, in path order. They may be decoded on
- * demand, so a caller that reads all paths calls `path` rather than `at`.
+ * demand, so a caller that reads all paths should call `path` rather than `at`.
  */
 export interface EntryIndex {
   /** The number of entries. */
   readonly length: number;
-  /** Returns an entry by its number, which is less than `length`. */
+  /** Returns the entry with a number, which must be less than `length`. */
   at(number: number): IndexEntry;
-  /** Returns the path of an entry by its number. */
+  /** Returns the path of the entry with a number. */
   path(number: number): string;
   /** Returns the entry of a path, if there is one. */
   get(path: string): IndexEntry | undefined;

@@ -38,8 +38,8 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
 }
 
 /**
- * The entries of a directory in path order, to which the entries that a walk
- * finds are added. Their states are in the walk's `StateWriter`.
+ * The entries that a walk has found so far, in path order. Their states are in
+ * the walk's `StateWriter`.
  */
 export class EntryList extends EntryRows<StateWriter> {
   readonly #isFlat: boolean;
