@@ -8,8 +8,9 @@ import type { FileStat } from "./statx.ts";
 import { makeDirectory, makeFile } from "./to_json.ts";
 
 /**
- * The offsets, in 32-bit words, of the values of an entry: the number of the
- * first word of its state, the number of its folder, and its SHA-256.
+ * The offsets, in 32-bit words, of the values of an entry, and the number of
+ * words of each entry. The values are the number of the first word of the
+ * entry's state, the number of its folder, and its SHA-256.
  */
 export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
 /** The folder number that stands for the root. */
@@ -35,9 +36,9 @@ export interface EntryStates {
 }
 
 /**
- * Entries of a directory, without their block checksums. They take 40 bytes for
- * each entry, and an object for each entry that is not fully described by its
- * state. Names, modes and times stay in the states.
+ * Entries of a directory, without their block checksums. Each entry takes 40
+ * bytes and, if it is not fully described by its state, also an object. Names,
+ * modes and times stay in the states.
  */
 export class EntryRows<States extends EntryStates = EntryStates> {
   /** The states of the entries. */
@@ -77,7 +78,7 @@ export class EntryRows<States extends EntryStates = EntryStates> {
     return this.rows.length;
   }
 
-  /** Returns an entry by its number. */
+  /** Returns the entry with a number. */
   at(number: number): HashedEntry {
     const odd = this.odd.get(number);
     if (odd !== undefined) return odd;
@@ -89,7 +90,7 @@ export class EntryRows<States extends EntryStates = EntryStates> {
       : makeFile(path, basics, basics.size, this.sha256(number));
   }
 
-  /** Returns the path of an entry by its number. */
+  /** Returns the path of the entry with a number. */
   path(number: number): string {
     const odd = this.odd.get(number);
     if (odd !== undefined) return odd.path;
@@ -107,12 +108,12 @@ export class EntryRows<States extends EntryStates = EntryStates> {
     return this.rows.get(number, WORDS.state);
   }
 
-  /** Returns the SHA-256 of a file by its number, in hexadecimal. */
+  /** Returns the SHA-256 of the file with a number, in hexadecimal. */
   sha256(number: number): string {
     return toHex(this.sumOf(number));
   }
 
-  /** Returns the 32 bytes of the SHA-256 of a file by its number. */
+  /** Returns the 32 bytes of the SHA-256 of the file with a number. */
   sumOf(number: number): Uint8Array {
     return this.rows.bytes(number, WORDS.sha256, 32);
   }

@@ -67,7 +67,8 @@ export class FileAccess implements RandomAccess {
  * Opens a file, such as the basis that `patch` needs, for reading at any
  * offset.
  *
- * @param path The path, in the syntax of the operating system. A symlink is refused.
+ * @param path The path, in the syntax of the operating system. A symlink is
+ * refused.
  * @returns The open file. Close it with `using` or `close`.
  * @throws {Error} The system's error, if the file cannot be opened. Its `code`
  * is, for example, `ENOENT` if the file does not exist, `ELOOP` for a symlink,

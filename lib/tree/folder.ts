@@ -79,7 +79,7 @@ export interface Folder {
    * check `stat().kind` before it uses the bytes. Opening a pipe does not
    * block.
    *
-   * @throws `ELOOP` for a symlink. On systems where only paths can be used, the
+   * @throws `ELOOP` for a symlink; on systems where only paths can be used, all
    * errors of `openFile`.
    */
   openUnseen(name: string): OpenFile;
@@ -123,8 +123,8 @@ export interface Folder {
    */
   readLink(name: string): string;
   /**
-   * Creates a hard link to a file or symlink in this folder. The link has the
-   * name `newName` in the folder `to`, which may be this folder.
+   * Creates a hard link to an entry in this folder that is not a folder. The
+   * link has the name `newName` in the folder `to`, which may be this folder.
    */
   link(name: string, to: Folder, newName: string): void;
   /**
@@ -223,9 +223,9 @@ export interface OpenFile {
    */
   read(buffer: Uint8Array, offset: number): number;
   /**
-   * Returns the next range with data at or after an offset; `undefined` if only
-   * a hole follows. The offsets are in bytes. Where the system does not report
-   * holes, the rest of the file counts as data, and `end` is `Infinity`.
+   * Returns the next range with data at or after an offset, or `undefined` if
+   * there is no such range. The offsets are in bytes. Where the system does not
+   * report holes, the rest of the file counts as data, and `end` is `Infinity`.
    */
   nextData(offset: number): { start: number; end: number } | undefined;
   /** Writes all of `bytes` at an offset in bytes. */
@@ -242,9 +242,9 @@ export interface OpenFile {
    */
   setTimes(mtime: bigint): void;
   /**
-   * Returns access to the extended attributes, which is valid while the file is
-   * open. The method is absent if the runtime has no calls for extended
-   * attributes.
+   * Returns access to the extended attributes. The access is valid while the
+   * file is open. The method is absent, or returns `undefined`, if the runtime
+   * has no calls for extended attributes.
    */
   xattrs?(): XattrAccess | undefined;
   /** Flushes the file to the disk. */
@@ -263,7 +263,7 @@ export function isSameFile(left: Identity, right: Identity): boolean {
   return left.inode === right.inode && left.device === right.device;
 }
 
-/** Returns whether a name is one segment of a path. */
+/** Returns whether a name is one segment of a path, and not `.` or `..`. */
 export function isName(name: string): boolean {
   return name !== "" && name !== "." && name !== ".." &&
     !name.includes("/") && !name.includes("\0");
@@ -281,8 +281,8 @@ export function isOwner(uid: number, gid: number): boolean {
 }
 
 /**
- * Returns the code of the error that opening an entry of this kind as a file
- * causes, such as `EISDIR` for a folder; `undefined` for a file.
+ * Returns the code of the error for an attempt to open an entry of this kind as
+ * a file, such as `EISDIR` for a folder. Returns `undefined` for a file.
  */
 export function codeOfKind(kind: FileStat["kind"]): string | undefined {
   switch (kind) {
