@@ -169,10 +169,10 @@ function flushOnPool(fd: number): Promise<boolean> {
 }
 
 /**
- * Returns whether folders can be opened by system calls: in Bun on Linux, and
- * in Deno on Linux with the permission for foreign functions. On macOS (arm64),
- * a foreign call cannot pass the mode of `openat`, which is a variadic
- * argument.
+ * Returns whether folders can be opened by system calls. This is possible in
+ * Bun on Linux, and in Deno on Linux with the permission for foreign functions.
+ * On macOS (arm64), a foreign call cannot pass the mode of `openat`, which is a
+ * variadic argument.
  */
 export function hasSystemCalls(): boolean {
   if (!isLoaded) {
@@ -193,7 +193,8 @@ export function hasSpecialCall(): boolean {
 }
 
 /**
- * Returns the system calls. Call it only if `hasSystemCalls` returned `true`.
+ * Returns the system calls. May be called only if `hasSystemCalls` returned
+ * `true`.
  */
 function system(): SystemCalls {
   if (calls === undefined) {
@@ -203,7 +204,7 @@ function system(): SystemCalls {
 }
 
 /**
- * Opens a folder by its path and follows symlinks. Call it only if
+ * Opens a folder by its path and follows symlinks. May be called only if
  * `hasSystemCalls` returned `true`.
  *
  * @param place The path, in the syntax of the operating system.
@@ -470,7 +471,8 @@ class CallFolder implements Folder {
     const errno = lastErrno();
     const place = this.#path(name);
     if (errno !== ENOTSUP) throw errorOfNumber(errno, "chmod", place);
-    // Older C libraries reject `AT_SYMLINK_NOFOLLOW`.
+    // Older C libraries reject `AT_SYMLINK_NOFOLLOW`. With them, the entry is
+    // opened without following a symlink, and its mode is set through `/proc`.
     const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
     const fd = openAt(this.fd, path, flags, 0, place);
     try {
@@ -502,7 +504,8 @@ class CallFolder implements Folder {
   }
 
   ownXattrs(): XattrAccess {
-    // A folder that was opened with `O_PATH` can be reached only by a path.
+    // The extended attributes of a folder that was opened with `O_PATH` can be
+    // reached only by a path.
     return new XattrsByPath(`${procPath(this.fd)}/.`, this.place);
   }
 
@@ -616,7 +619,7 @@ class CallFile implements OpenFile {
     if (start < 0) {
       const errno = lastErrno();
       if (errno === ENXIO) return undefined;
-      // The file system does not report holes.
+      // `EINVAL` means that the file system does not report holes.
       if (errno === EINVAL) return { start: offset, end: Infinity };
       throw errorOfNumber(errno, "lseek", this.place);
     }

@@ -70,7 +70,7 @@ export interface RuleSource {
   /** Returns whether the folder contains an entry with this name. */
   has(name: string): boolean;
   /**
-   * Returns the text of an ignore file by its path below the folder, or
+   * Returns the text of the ignore file at a path below the folder, or
    * `undefined` if the file cannot be used.
    */
   text(path: string): string | undefined;
@@ -82,10 +82,10 @@ export interface RuleSource {
 export const OTHER_FILE_SYSTEM =
   "one-file-system: another file system is mounted here";
 
-/** The rule for a path that is not among `paths`. */
+/** The rule that excludes a path that is not among `paths`. */
 export const NOT_PICKED = "files-from: the path is not in the list";
 
-/** The name of the files with deltar's own patterns. */
+/** The default name of deltar's ignore files. */
 export const DEFAULT_IGNORE_FILE = ".deltarignore";
 
 /**
@@ -137,7 +137,10 @@ interface Inside {
    * valid `CACHEDIR.TAG`, or an entry with a name from `excludeIfPresent`.
    */
   tags?: ReadonlyMap<string, string>;
-  /** The names in the folder that are among `paths`, or lead to them. */
+  /**
+   * The names in the folder that are among `paths`, or lead to them; `"all"` if
+   * every name is included.
+   */
   picked?: PickedNames | "all";
 }
 
@@ -161,11 +164,14 @@ export class IgnoreRules {
   /** Whether the folder itself contains ignore files or tags. */
   readonly isOwn: boolean;
   /**
-   * For each tag in the folder, by its name: the rule that excludes everything
-   * in the folder except the tags.
+   * The rules that exclude everything in the folder except its tags. There is
+   * one rule for each tag, under the name of the tag.
    */
   readonly #tags: ReadonlyMap<string, string>;
-  /** The names in the folder that are among `paths`, or lead to them. */
+  /**
+   * The names in the folder that are among `paths`, or lead to them; `"all"` if
+   * every name is included.
+   */
   readonly picked: PickedNames | "all";
   #compiled: Compiled | undefined;
   #isCompiled: boolean;
@@ -539,10 +545,10 @@ function parseRules(
 }
 
 /**
- * Returns a pattern that has the same meaning at the top of the directory as
- * `line` has in an ignore file in `folder`. A pattern with a slash before its
- * end is anchored to its folder. Any other pattern matches at every depth below
- * the folder.
+ * Returns a pattern that has the same meaning at the top (see
+ * {@linkcode IgnoreRules}) as `line` has in an ignore file in `folder`. A
+ * pattern with a slash before its end is anchored to its folder. Any other
+ * pattern matches at every depth below the folder.
  */
 function rebase(line: string, folder: string): string {
   const negation = line.startsWith("!") ? "!" : "";

@@ -61,7 +61,7 @@ export interface ReadStep {
   place: number;
   /** The entry of the file, as the walk found it. */
   toRead: WalkedFile;
-  /** The file at this path in the previous index. */
+  /** The file at this path in the previous index, if any. */
   before: IndexFileEntry | undefined;
 }
 

@@ -25,8 +25,8 @@ import { openTree, type WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
 /**
- * The number of entries that are added without reading a file before the clock
- * is checked again.
+ * The number of entries that can be added without reading a file until the
+ * clock is checked again.
  */
 const KNOWN_ENTRIES_PER_CHECK = 64;
 
