@@ -198,8 +198,9 @@ async function indexFolders<Facts extends FileFacts>(
     onRead: tell,
     readsXattrs: walker.readsXattrs,
     originals: walker.options.originals,
-    // The index gets the content of the original, so the next walk must read
-    // the current file even if the file is unchanged.
+    // The index gets the content of the original; see
+    // `WalkerOptions.originals`. The next walk must therefore read the current
+    // file, even if that file does not change until then.
     onOriginal: () => {
       if (reading === undefined) return;
       states?.writer?.mark(reading.place, ENTRY_FLAG.doubtful);
@@ -239,7 +240,7 @@ async function indexFolders<Facts extends FileFacts>(
       let isOther = false;
       let facts: Facts | undefined;
       // Adding an entry without reading its file takes less time than reading
-      // the clock.
+      // the clock, so the clock is read only after several such entries.
       const isLong = step.toRead !== undefined ||
         entries % KNOWN_ENTRIES_PER_CHECK === 0;
       const turn = isLong ? turnIfDue() : undefined;

@@ -24,11 +24,12 @@ import type { TreeState } from "./tree_state.ts";
 const SHORT_PATH_LENGTH = 4095;
 
 /**
- * The number of contents that are looked for without a table of all contents.
+ * The maximum number of contents that are looked for before a table of all
+ * contents is made.
  */
 const MAX_SEARCHES = 16;
 
-/** The counted fields of entries that have the same kind and owner. */
+/** The number and total size of entries that have the same kind and owner. */
 export interface EntrySummary {
   /** The kind of the entries. */
   kind: EntryKind;
@@ -43,9 +44,8 @@ export interface EntrySummary {
 }
 
 /**
- * Entries of a remembered index that are unchanged. Their numbers follow each
- * other. They are directly inside the same folder, and only the last one can be
- * a directory.
+ * Consecutive entries of a remembered index that are unchanged. They are
+ * directly inside the same folder, and only the last one can be a directory.
  */
 export interface KnownRun {
   /** The entries of the remembered index. */
@@ -67,9 +67,10 @@ export interface KnownRun {
  */
 export class KnownEntries extends EntryRows<TreeState> {
   /**
-   * The numbers of the entries by the places of their states, each increased by
-   * one. Each state has at least `MIN_ENTRY_WORDS` words, so the place divided
-   * by this number is different for each entry.
+   * The numbers of the entries, each increased by one; 0 is a free slot. The
+   * slot of an entry is the place of its state divided by `MIN_ENTRY_WORDS`.
+   * Each state has at least this number of words, so each entry has its own
+   * slot.
    */
   readonly #byPlace: Uint32Array;
   #contents: ContentTable | undefined;
@@ -128,8 +129,8 @@ export class KnownEntries extends EntryRows<TreeState> {
   }
 
   /**
-   * Yields each entry that its state does not fully describe, with its number,
-   * among the `count` entries that begin at number `first`.
+   * Yields those of the `count` entries from number `first` on that are not
+   * fully described by their state, each with its number.
    */
   *oddIn(first: number, count: number): Generator<[number, HashedEntry]> {
     if (this.odd.size === 0) return;
@@ -145,8 +146,8 @@ export class KnownEntries extends EntryRows<TreeState> {
   }
 
   /**
-   * Yields the counted fields of `count` entries. Entries that follow each other
-   * and have the same kind and owner are counted together.
+   * Yields summaries of `count` entries. Consecutive entries that have the same
+   * kind and owner are counted together.
    *
    * @param first The number of the first of these entries.
    * @param count The number of entries.
@@ -176,8 +177,8 @@ export class KnownEntries extends EntryRows<TreeState> {
   }
 
   /**
-   * Returns the number of the entry whose state begins at a word, or -1 if
-   * there is none.
+   * Returns the number of the entry whose state begins at the word `place`, or
+   * -1 if there is no such entry.
    */
   numberOf(place: number): number {
     const number = (this.#byPlace[slotOf(place)] ?? 0) - 1;
@@ -250,7 +251,7 @@ export function bytesOf({ entries, first, count }: KnownRun): number {
   return bytes;
 }
 
-/** Returns the slot in a table of entries for the state at a word. */
+/** Returns the slot of the entry whose state begins at the word `place`. */
 function slotOf(place: number): number {
   return Math.floor(place / MIN_ENTRY_WORDS);
 }

@@ -136,8 +136,8 @@ function readText(file: string): string | undefined {
 }
 
 /**
- * Returns the text of the note of a place. A note calls the fingerprint of the
- * file system `mark`.
+ * Returns the text of the note of a place. In a note, the fingerprint of the
+ * file system is named `mark`.
  */
 function encodePlace({ location, fileSystem }: KnownPlace): string {
   const { mount, fingerprint: mark } = fileSystem ?? {};

@@ -22,9 +22,10 @@ const SLICE_MS = 10;
 const PAUSE_MS = 30;
 
 /**
- * Counts the entries and bytes of a directory while it is being indexed. A
- * second walk, which runs in short time slices, reads only ignore files. While
- * the second walk runs, it takes up to about a quarter of the time.
+ * A counter of the entries and bytes of a directory that is being indexed. They
+ * are counted by a second walk, which runs in short time slices and reads only
+ * ignore files. While the second walk runs, it takes up to about a quarter of
+ * the time.
  */
 export class Measure {
   readonly #steps: Iterator<Step>;

@@ -19,7 +19,7 @@ export interface Native {
 }
 
 /**
- * The value for the current folder, where a call expects a descriptor
+ * The value that stands for the current folder in place of a descriptor
  * (`fcntl.h`).
  */
 export const AT_FDCWD = -100;

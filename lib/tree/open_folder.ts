@@ -48,9 +48,9 @@ export function canUseXattr(name: string): boolean {
 }
 
 /**
- * Returns whether a name or the target of a symlink can be used if it is not
- * valid UTF-8. It can be used on Linux with Node or Bun, and with Deno if Deno
- * has the permission for foreign functions.
+ * Returns whether names and targets of symlinks that are not valid UTF-8 can be
+ * used. This is possible on Linux with Node or Bun, and with Deno if Deno has
+ * the permission for foreign functions.
  */
 export function canUseRawNames(): boolean {
   const access = folderAccess();

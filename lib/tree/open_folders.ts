@@ -170,10 +170,9 @@ export class OpenFolders {
   }
 
   /**
-   * Returns the nearest open folder above a path, and the offset `at` in `path`
-   * where the path of this folder ends (0 for the root). `ends` has the offsets
-   * where the paths of the folders that must be opened end, the deepest folder
-   * first.
+   * Returns the nearest open folder above a path. `at` is the length of the
+   * path of this folder (0 for the root). `ends` has the length of the path of
+   * each folder that must be opened, the deepest folder first.
    */
   #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {
     const ends = [path.length];
@@ -199,8 +198,8 @@ export class OpenFolders {
   /**
    * Closes a folder that is about to be deleted or renamed, and all open
    * folders below it. Afterwards, a different folder is accepted at this path.
-   * At the path of a folder below it, a different folder is accepted only if
-   * this method is also called for that path.
+   * A different folder at a path below this one is accepted only if this method
+   * is also called for that path.
    *
    * @param path The path below the root.
    */

@@ -24,8 +24,8 @@ export interface OpenTarget {
  * each folder is opened from the folder above it, so a symlink that another
  * process creates during the call is not followed.
  *
- * @param root The path, in the syntax of the operating system; symlinks that are on the path at
- * the time of the call are followed.
+ * @param root The path, in the syntax of the operating system. Symlinks that
+ * are on the path at the time of the call are followed.
  * @throws The error of the system, with its `code`, if the directory cannot be
  * created or opened.
  */

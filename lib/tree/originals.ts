@@ -10,9 +10,9 @@ import { lstat } from "./stat.ts";
 const MAX_TIME_DIFFERENCE_NS = 1_000_000n;
 
 /**
- * Returns the path of the original of a file, which is an earlier copy of the
- * file, in the form of the operating system; `undefined` if the file has no
- * original or is unchanged since the original was made.
+ * Returns the path of a file's original, which is an earlier copy of the file.
+ * The path is in the syntax of the operating system. Returns `undefined` if the
+ * file has no original, or has not changed since the original was made.
  *
  * @param originals The folder that contains the originals.
  * @param path The path of the file below the root. The original has the same

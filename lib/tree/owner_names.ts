@@ -111,7 +111,7 @@ class Table {
   }
 }
 
-/** Collects the owners of entries. */
+/** A collection of the owners and groups of entries. */
 export class OwnerTally {
   readonly #users = new Set<number>();
   readonly #groups = new Set<number>();
@@ -125,8 +125,8 @@ export class OwnerTally {
   }
 
   /**
-   * Returns the names of the collected owners that exist on the system;
-   * `undefined` if none of them do.
+   * Returns the names that the collected owners and groups have on a system, or
+   * `undefined` if none of them has a name.
    */
   names(system: SystemOwners = new SystemOwners()): OwnerNames | undefined {
     const users = namesOf(system, "users", this.#users);
@@ -170,7 +170,8 @@ export function numbersHere(
   const here = new Map<number, number>();
   for (const [text, name] of Object.entries(names)) {
     const id = Number(text);
-    // A name can have several numbers here. If `id` is one of them, it is kept.
+    // A name can have several numbers here. If `id` is one of them, `id` is
+    // kept.
     if (system.nameOf(kind, id) === name) continue;
     const number = system.numberOf(kind, name);
     if (number !== undefined && number !== id) here.set(id, number);
@@ -197,7 +198,9 @@ interface Host {
   };
 }
 
-/** Returns whether a file may be read without asking the user. */
+/**
+ * Returns whether a file can be read without asking the user for permission.
+ */
 function mayRead(path: string): boolean {
   const { Deno } = globalThis as Host;
   if (Deno === undefined) return true;
