@@ -12,13 +12,14 @@ const MAX_FIRST_PAUSE_MS = 100;
 /** The maximum pause between two attempts, in milliseconds. */
 const MAX_PAUSE_MS = 20_000;
 
-/** Thrown for a temporary fault. A later attempt might succeed. */
+/** An error for a temporary fault. A later attempt might succeed. */
 export class PassingFault extends Error {
   /** The error that the caller gets if no attempt succeeds. */
   readonly fault: DeltarError;
   /**
-   * The delay that the server asks for before the next attempt, in
-   * milliseconds. The actual delay is at most `MAX_PAUSE_MS`.
+   * The delay before the next attempt that the server asks for, in
+   * milliseconds; 0 if the server asks for none. A delay of more than
+   * `MAX_PAUSE_MS` is shortened to this value.
    */
   readonly wait: number;
   /** The maximum number of attempts at a request that fails with this fault. */

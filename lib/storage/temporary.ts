@@ -56,10 +56,10 @@ export function processOf(owner: string): number | undefined {
 }
 
 /**
- * Returns whether a file with a temporary name is abandoned by its writer: the
- * process has ended, or the file is more than a day old and its process is
- * unknown, ran on another machine, or cannot be checked. Returns `false` for
- * any other name.
+ * Returns whether the writer of a file with a temporary name has abandoned the
+ * file. This is assumed if the process has ended, or if the file is more than a
+ * day old and its process is unknown, ran on another machine, or cannot be
+ * checked. Returns `false` for any other name.
  *
  * @param name The last segment of the path.
  * @param modified The modification time in milliseconds since 1970.

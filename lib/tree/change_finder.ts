@@ -39,9 +39,9 @@ const RELINKED = 5;
 const DIRECTORY = 8;
 
 /**
- * Finds the changes between two states of a directory while the entries of the
- * new state arrive one by one. Each change is stored as a few numbers, because
- * there can be millions of changes.
+ * A comparison of two states of a directory. The changes are found while the
+ * entries of the new state arrive one by one. Each change is stored as a few
+ * numbers, because there can be millions of changes.
  */
 export class ChangeFinder {
   readonly #old: EntryIndex;

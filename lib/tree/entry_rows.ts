@@ -46,13 +46,13 @@ export class EntryRows<States extends EntryStates = EntryStates> {
   /** A row for each entry. See `WORDS`. */
   protected readonly rows: WordRows;
   /**
-   * The entries that are not fully described by their state, by number: links,
-   * sparse files, named pipes, devices, files that changed before they were
-   * read, and entries with extended attributes.
+   * A map from numbers to the entries that are not fully described by their
+   * state: links, sparse files, named pipes, devices, files that changed before
+   * they were read, and entries with extended attributes.
    */
   protected readonly odd: Map<number, HashedEntry>;
   #folder = { number: ROOT, path: "" };
-  /** The number of the entry that `get` found last. */
+  /** The position at which the last search of `get` ended. */
   #last = 0;
 
   /**
@@ -141,7 +141,7 @@ export class EntryRows<States extends EntryStates = EntryStates> {
   get(path: string): HashedEntry | undefined {
     let low = 0;
     let high = this.length;
-    // The first guesses are near the entry that was found last.
+    // The first guesses are near the position at which the last search ended.
     let middle = Math.min(this.#last, high - 1);
     for (let step = 1; low < high; step *= 2) {
       const order = comparePaths(this.path(middle), path);

@@ -141,13 +141,13 @@ let aside: ReturnType<typeof loadDiskCalls> | null = null;
 const loadDiskCalls = () => loadAside(["fsync", "syncfs"]);
 
 /**
- * Makes a system call in another thread.
+ * Makes a system call in another thread. The error number of a failed call can
+ * be read only in that thread, so the caller repeats a failed call in this
+ * thread to get the number. The repeated call can succeed, because the system
+ * reports each error only once. In this case, the caller throws `EIO`.
  *
  * @returns Whether the call succeeded; `undefined` if calls in another thread
- * are not available. The error number of a failed call can be read only in the
- * other thread, so the caller repeats the call in this thread to get the
- * number. The repeated call can succeed, because the system reports each error
- * only once. In this case, the caller throws `EIO`.
+ * are not available.
  */
 async function doneAside(
   call: "fsync" | "syncfs",

@@ -494,7 +494,7 @@ class PlainFolder extends PathFolder {
   override openUnseen(name: string): OpenFile {
     return this.attempt("open", name, (path, place) => {
       // Windows has no `O_NOFOLLOW`, and Deno does not pass this flag to the
-      // system.
+      // system. The entry is therefore checked before and after it is opened.
       const there = fromNodeStat(fs.lstatSync(path, { bigint: true }));
       checkFile(there, place);
       const file = new NodeFile(fs.openSync(path, READ), place, path);

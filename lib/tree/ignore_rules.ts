@@ -430,8 +430,8 @@ function compile(all: readonly Rule[]): Compiled | undefined {
 }
 
 /**
- * Returns the bytes of a text, each as one character. Git matches bytes,
- * so its `?` and `[...]` match one byte.
+ * Returns the bytes of a text, each as one character. Git matches bytes, so its
+ * `?` and `[...]` match one byte.
  */
 function toByteString(text: string): string {
   // deno-lint-ignore no-control-regex
