@@ -17,7 +17,7 @@ import type { RestoreLeft } from "./plan.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 
-/** Decides which paths of a target may be deleted, and why others are kept. */
+/** A policy that decides which paths of a target may be deleted. */
 export interface RemovalPolicy {
   /**
    * Whether a folder that is in the way of a file or link may be deleted with
@@ -33,7 +33,7 @@ export interface RemovalPolicy {
    * @param path The path below the target.
    * @param kind The kind of the entry.
    * @param isOneName Called with another path. Returns whether the disk treats
-   * the other path as `path`.
+   * both paths as one name.
    */
   whySpared(
     path: string,
@@ -42,12 +42,12 @@ export interface RemovalPolicy {
   ): string | undefined;
 }
 
-/** Options for the paths that a restore may delete. */
+/** Options for choosing the paths that a restore may delete. */
 export interface RemovalOptions {
   /** Whether to delete paths that the snapshot does not have. */
   delete: boolean;
   /**
-   * The files and folders within which paths may be deleted. Default: the whole
+   * The files and folders to which deletions are limited. Default: the whole
    * target.
    */
   paths?: readonly string[];
@@ -172,7 +172,7 @@ class RemovalByRules implements RemovalPolicy {
   }
 
   /**
-   * Returns whether a path is within the option `paths` and not in the
+   * Returns whether the option `paths` selects a path that is not in the
    * snapshot.
    */
   #isNew(path: string): boolean {
@@ -289,7 +289,7 @@ class SnapshotRules {
 
   /**
    * Returns the rule that excludes a path or a folder above it; `undefined` if
-   * there is none.
+   * no rule does.
    */
   match(path: string, isDirectory: boolean): string | undefined {
     const folder = parentPath(path);
@@ -310,8 +310,8 @@ class SnapshotRules {
       rules = above.enter(folder, {
         has: (name) => this.#tree.byPath.has(at + name),
         text: (name) => this.#texts.get(at + name),
-        // The cache tag in a folder is not read. If the tag is invalid, more
-        // paths are kept than necessary.
+        // A folder with a cache tag counts as a cache, and the tag is not read.
+        // If the tag is invalid, more paths are kept than necessary.
         isCache: () => true,
       });
       this.#inside.set(folder, rules);

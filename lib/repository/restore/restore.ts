@@ -86,7 +86,7 @@ export async function planRestore(
 }
 
 /**
- * Restores a snapshot. Each file is compared with its SHA-256 before it is
+ * Restores a snapshot. The SHA-256 of each file is checked before the file is
  * renamed into place. See `Repository.restore`.
  */
 export async function restoreTree(
@@ -119,7 +119,8 @@ export async function planRevert(
 }
 
 /**
- * Reverts the last restore or redo, or the last undo. See `Repository.revert`.
+ * Undoes the last restore or redo, or redoes the last undo. See
+ * `Repository.revert`.
  */
 export async function revertRestore(
   store: Store,
@@ -176,7 +177,7 @@ async function prepare(
     throw new DeltarError(
       "unsupported",
       "`delete` cannot be combined with `from`, because the exclude rules of a " +
-        "snapshot apply to its root; restore without `delete`",
+        "snapshot are relative to its root; restore without `delete`",
       { object: record.id, path: from },
     );
   }
@@ -312,9 +313,8 @@ function briefly(
 }
 
 /**
- * Sets `isForeign` of a state from a repository that belongs to somebody else,
- * and removes the privileges of the state's root, unless the caller trusts the
- * repository.
+ * Sets `isForeign` of a state and removes the privileges of its root, if the
+ * repository belongs to somebody else and the caller does not trust it.
  */
 function checkTrust(
   wanted: TargetState,
@@ -482,8 +482,8 @@ async function prepareUndo(
 }
 
 /**
- * Returns whether an undo changes nothing, because everything that the restore
- * wrote is already deleted.
+ * Returns whether an undo would change nothing, because everything that the
+ * restore wrote is already deleted.
  */
 function isEmptyUndo(
   { plan, removesRoot }: FreshUndo,
@@ -494,8 +494,7 @@ function isEmptyUndo(
 }
 
 /**
- * Returns the restores, undos and redos of a directory that the repository has
- * recorded, newest first.
+ * Returns the recorded restores, undos and redos of a directory, newest first.
  */
 async function historyOf(
   store: Store,

@@ -55,7 +55,7 @@ import { changedLines } from "../layers/write_tree.ts";
 export interface Safety {
   /** The safety snapshot. */
   record: SnapshotRecord;
-  /** The state of each path when its bytes were saved. */
+  /** The state of each path at the time when it was saved. */
   seen: ReadonlyMap<string, FileStat>;
   /** The saved contents, by path. */
   contents: ReadonlyMap<string, ExpectedContent>;
@@ -74,8 +74,8 @@ export interface SafetyOptions {
   /** The mode, time and owner of the directory itself before the restore. */
   root: Metadata;
   /**
-   * A snapshot and its tree. A content that this snapshot has need not be
-   * stored again. `undefined` if there is no such snapshot.
+   * A snapshot and its tree. The safety snapshot does not store again what this
+   * snapshot contains. `undefined` if there is no such snapshot.
    */
   basis: (ReadRecord & { tree: Tree }) | undefined;
   /**
@@ -173,7 +173,7 @@ async function save(
       if (tree.has(path)) continue;
       const before = existing(basis.byPath, path);
       // The basis might have been stored without reading extended attributes,
-      // so the attributes that were read now are added.
+      // so the attributes that have just been read are added.
       const isKnown = xattrs === undefined || before.xattrs !== undefined;
       tree.set(path, isKnown ? before : { ...before, xattrs });
     }
@@ -239,8 +239,8 @@ class SavedEntries implements EntrySink<PackedFacts> {
 }
 
 /**
- * Returns the paths that a plan changes, the folders above them, whose times
- * change, and the other names of changed entries with hard links.
+ * Returns the paths that a plan changes, the folders above them because their
+ * times change, and the other hard links to changed entries.
  */
 function pathsToSave(
   onDisk: TargetDirectory,

@@ -58,8 +58,8 @@ export interface WorkOptions {
 /** Options for an undo or redo. */
 export interface RevertOptions extends WorkOptions {
   /**
-   * `undo` undoes the last restore or redo, and `redo` redoes the last undo.
-   * Default: `undo`.
+   * The direction of the operation: `undo` undoes the last restore or redo, and
+   * `redo` redoes the last undo. Default: `undo`.
    */
   direction?: "undo" | "redo";
   /**
@@ -149,7 +149,7 @@ export interface UndoChangesOptions extends WorkOptions {
    */
   paths?: readonly string[];
   /**
-   * The label of the safety snapshot. By default, it names the id of the
+   * The label of the safety snapshot. Default: a label with the id of the
    * snapshot before the first span.
    */
   label?: string;
@@ -196,11 +196,13 @@ export interface RestoreResult {
   /** The number of entries that needed no change. */
   kept: number;
   /**
-   * The number of entries whose owner or group was not set, because only root
-   * can set owners and groups.
+   * The number of entries whose owner or group was not set, because the process
+   * does not run as root.
    */
   ownersUnset: number;
-  /** The paths that `delete`, an undo or a redo kept, and the reasons. */
+  /**
+   * The paths that `delete`, an undo or a redo did not delete, and the reasons.
+   */
   left: RestoreLeft[];
   /**
    * The paths that failed, with the errors. If `restored` is `true`, the entry
@@ -270,7 +272,7 @@ function tally(result: RestoreResult, step: RestoreStep): void {
 
 /** Hooks for tests. */
 export interface RestoreHooks {
-  /** Called before each change of the disk, with the name of the change. */
+  /** Called before each change to the disk, with the name of the change. */
   onStep?: (step: string) => void;
 }
 
@@ -315,14 +317,12 @@ export interface RestoreJob {
    */
   request: JournalData;
   left: LeftJournal[];
-  /**
-   * The restores, undos and redos of the target that the repository has
-   * recorded, newest first.
-   */
+  /** The recorded restores, undos and redos of the target, newest first. */
   history: readonly PastWork[];
   /**
-   * The id of the snapshot whose content need not be saved again, for an undo
-   * of a restore into a new or empty directory. Default: `of`.
+   * The id of the snapshot whose contents the safety snapshot does not store
+   * again. Set for an undo of a restore into a new or empty directory. Default:
+   * `of`.
    */
   basis?: string;
   /**
@@ -485,8 +485,8 @@ class RestoreSession {
 
   /**
    * Deletes the journals, and sets the mode, time and owner of the written
-   * directories, which opens them to other users. Then deletes the directory
-   * itself if `removesRoot` is `true` and the directory is empty.
+   * directories. Other users cannot open these directories before. Then deletes
+   * the directory itself if `removesRoot` is `true` and the directory is empty.
    */
   finish(): RestoreResult {
     const { onDisk, left, removesRoot } = this.#job;
@@ -547,8 +547,8 @@ class RestoreSession {
 }
 
 /**
- * Takes the safety snapshot. Steps that would change entries that could not be
- * saved are removed from the plan.
+ * Takes the safety snapshot, and removes from the plan the steps for entries
+ * that could not be saved.
  */
 async function saveFirst(
   store: Store,
@@ -598,8 +598,8 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 
 /**
  * Returns the snapshot that probably contains most of the content to be saved.
- * If the snapshot with the id `of` was taken of the directory, this is the last
- * snapshot of the directory. Otherwise it is the snapshot with the id `of`,
+ * This is the last snapshot of the directory if the snapshot with the id `of`
+ * is also one of the directory. Otherwise it is the snapshot with the id `of`,
  * because finding a snapshot of the directory could require reading all
  * records. Returns `undefined` if the snapshot is missing or damaged.
  */

@@ -2,8 +2,8 @@ import { comparePaths } from "../../tree/path.ts";
 import type { RestoreStep } from "./plan.ts";
 
 /**
- * A finder of the steps of a plan by path. It needs no index of the steps. If
- * paths are looked up in path order, a step is found in a few comparisons.
+ * Finds the steps of a plan by path, without an index. If paths are looked up
+ * in path order, a step is found in a few comparisons.
  */
 export class StepFinder {
   readonly #steps: readonly RestoreStep[];

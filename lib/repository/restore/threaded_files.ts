@@ -9,9 +9,7 @@ import { type ContentReader, keyOf } from "../content/content.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { CreateStep } from "./plan.ts";
 
-/**
- * The maximum number of open batches. More files can be added to an open batch.
- */
+/** The maximum number of open batches, to which files can still be added. */
 const MAX_OPEN_BATCHES = 64;
 /**
  * The maximum total size in bytes of the compressed frames of all batches. A
@@ -79,7 +77,7 @@ export class ThreadedFiles {
    */
   readonly #folders = new Map<number, number>();
 
-  /** Prepares to write files. Writes nothing yet. */
+  /** Prepares to write files. */
   constructor(options: ThreadedFilesOptions) {
     this.#options = options;
   }
@@ -163,7 +161,8 @@ export class ThreadedFiles {
   }
 
   /**
-   * Sends a batch to the threads. Resolves when they can take another batch.
+   * Sends a batch to the threads. Resolves when the threads can take another
+   * one.
    */
   async #send(batch: Batch): Promise<void> {
     this.#open.delete(keyOf(batch.piece));

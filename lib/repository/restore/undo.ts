@@ -85,7 +85,7 @@ function covers(others: Paths, paths: Paths): boolean {
 
 /**
  * Returns the safety snapshots of a restore, undo or redo, or the note of a
- * restore into a new or empty directory; `undefined` if `records` has none with
+ * restore into a new or empty directory; `undefined` if none of `records` has
  * the id.
  *
  * @param records The safety snapshots of one directory, and the notes of
@@ -154,12 +154,12 @@ export class NothingToRevertError extends DeltarError {
     super(
       "not-found",
       way === "undo"
-        ? "nothing to undo: no restore into this directory is recorded in " +
-          "the repository, or all are undone. A restore from a read-only " +
-          "repository is not recorded; after such a restore, delete the " +
-          "restored files yourself."
-        : "nothing to redo: no undo in this directory is recorded after its " +
-          "last restore, or all are redone",
+        ? "nothing to undo: the repository records no restore into this " +
+          "directory, or every recorded restore is already undone. A restore " +
+          "from a read-only repository is not recorded; after such a restore, " +
+          "delete the restored files yourself."
+        : "nothing to redo: the repository records no undo after the last " +
+          "restore into this directory, or every such undo is already redone",
       { object: target },
     );
   }

@@ -34,8 +34,8 @@ export interface UndoneChanges {
   /** The entries to restore, in path order. */
   entries: TreeEntry[];
   /**
-   * The paths in `entries` of folders that are restored only because other
-   * entries are in them. Their modes, times and owners are not restored.
+   * The paths of those folders in `entries` that are restored only because
+   * other entries are in them. Their modes, times and owners are not restored.
    */
   above: Set<string>;
   /** The paths to delete, in path order. */
@@ -61,7 +61,7 @@ export class ChangesToUndo {
   #first: Tree | undefined;
 
   /**
-   * Adds the changes of a span. Spans are added in the order of their times.
+   * Adds the changes of a span. Spans must be added in chronological order.
    * Yields after each entry.
    */
   *add(before: Tree, after: Tree): Generator<void, void> {
@@ -88,8 +88,8 @@ export class ChangesToUndo {
    * Compares the changed paths with the directory, and returns what to restore
    * and delete. Yields after each path, and after each part of a large file.
    *
-   * @param options Whether paths that changed again are also restored, and the
-   * files and folders to which the undo is limited.
+   * @param options `force` also restores paths that changed again. `paths` are
+   * the files and folders to which the undo is limited.
    */
   *against(
     onDisk: TargetDirectory,
@@ -152,7 +152,7 @@ export class ChangesToUndo {
     return result;
   }
 
-  /** Adds the other names of changed files with hard links. */
+  /** Adds the other hard links to changed files. */
   #addLinked(): void {
     const names = new Map<string, string[]>();
     for (const { kind, path, target } of this.#first?.entries ?? []) {
@@ -304,8 +304,8 @@ function isIn(path: string, paths: ReadonlySet<string>): boolean {
 function changedSince(path: string): DeltarError {
   return new DeltarError(
     "changed",
-    "the path changed again after the changes to undo; use `force` to undo " +
-      "them anyway",
+    "the path changed again after the changes that would be undone; use " +
+      "`force` to undo them anyway",
     {
       path,
     },

@@ -43,13 +43,13 @@ interface FreshUndoOptions {
 }
 
 /**
- * Plans to undo a restore into a directory that was new or empty. Files and
- * links that match the snapshot are deleted, and then the empty folders of the
- * snapshot. Entries that were changed or added after the restore stay, and are
- * listed in `plan.failed`.
+ * Returns the plan for undoing a restore into a directory that was new or
+ * empty. The plan deletes files and links that match the snapshot, and then the
+ * empty folders of the snapshot. Entries that were changed or added after the
+ * restore stay, and are listed in `plan.failed`.
  *
  * @throws {DeltarError} `not-found` if the snapshot was removed or a part of it
- * is missing, so that the entries that the restore wrote are not known.
+ * is missing. Nothing else lists the entries that the restore wrote.
  */
 export async function planFreshUndo(
   store: Store,
@@ -216,7 +216,7 @@ class Search {
     return names;
   }
 
-  /** Records the entries of a folder that the restore did not write. */
+  /** Records the entries that were added to a folder after the restore. */
   #findAdded(folder: string, written: readonly string[]): void {
     const known = new Set(written);
     const found = this.#onDisk.names(folder);

@@ -51,8 +51,8 @@ export interface Mark {
   /** The ids of purged snapshots whose objects may still exist. */
   purged: string[];
   /**
-   * The leap that kept the prune from trusting the clock, in milliseconds (see
-   * `../prune/clock.ts`). Absent if the clock was trusted.
+   * The leap of the clock, in milliseconds, because of which the prune did not
+   * trust the clock. Absent if the clock was trusted. See `../prune/clock.ts`.
    */
   leap?: number;
 }

@@ -5,11 +5,11 @@
  * repository. The operator of a storage learns from manifests only which
  * objects were stored by the same machine.
  *
- * Each run stores manifests of the objects that it stored. Before an object
- * that a manifest may list is deleted, another manifest lists the object as
- * removed.
+ * Each run stores manifests of the objects that it stored. Before deltar
+ * deletes an object that a manifest may list, it stores another manifest that
+ * lists the object as removed.
  *
- * Keys and notes are stored outside of runs, and may be replaced or deleted at
+ * Keys and notes are stored outside of runs, and can be replaced or deleted at
  * any time. Each key and note has a separate manifest, which is stored before
  * the key or note (`../store/noted_storage.ts`).
  *
@@ -60,8 +60,8 @@ const FORMAT = "deltar-manifest";
 const VERSION = 1;
 
 /**
- * The minimum age, in milliseconds, at which a manifest whose key or note is
- * missing is deleted. An interrupted writer left such a manifest behind.
+ * The minimum age, in milliseconds, of a manifest that is deleted because its
+ * key or note is missing. Such a manifest is left by an interrupted writer.
  */
 const MIN_LEFT_MS = 24 * 60 * 60_000;
 
@@ -126,7 +126,9 @@ function objectIn(
   return { name, size, sha256 };
 }
 
-/** Returns whether manifests list the encrypted object with the given name. */
+/**
+ * Returns whether a name is that of an encrypted object that manifests list.
+ */
 export function isSealed(name: string): boolean {
   return name.endsWith(AGE_SUFFIX) &&
     isListed(name.slice(0, -AGE_SUFFIX.length));
@@ -136,7 +138,7 @@ export function isSealed(name: string): boolean {
  * Encodes a manifest, and signs it if a key is given.
  *
  * @param manifest The manifest. Its `signer` is ignored.
- * @param key The key that signs the manifest; `undefined` to sign nothing.
+ * @param key The key that signs the manifest; `undefined` for no signature.
  */
 export async function encodeManifest(
   { name, repository, objects, removed }: Manifest,
@@ -274,8 +276,8 @@ export async function* readManifests(
 }
 
 /**
- * A function that is called with a manifest. Returns the reason for ignoring
- * the manifest, as text, or `undefined` to accept it.
+ * Called with a manifest. Returns the reason for ignoring the manifest, as
+ * text, or `undefined` to accept it.
  */
 export type Refuse = (
   manifest: Manifest,
@@ -285,7 +287,7 @@ export type Refuse = (
 export interface Lists {
   /**
    * The stored objects, by name. An object that was stored several times has
-   * several entries, and its size and SHA-256 must match one of them.
+   * several records, and its size and SHA-256 must match one of them.
    */
   listed: Map<string, ObjectRecord[]>;
   /**
@@ -353,7 +355,7 @@ export class ManifestWriter {
    *
    * @param storage The storage of the encrypted objects.
    * @param repository The id of the repository.
-   * @param key The key that signs the manifests; `undefined` to sign nothing.
+   * @param key The key that signs the manifests; `undefined` for no signatures.
    */
   constructor(
     storage: Storage,
@@ -434,7 +436,7 @@ export class ManifestWriter {
   }
 
   /**
-   * Replaces manifests by manifests that do not list an object as removed,
+   * Replaces manifests with manifests that no longer list an object as removed,
    * after the object was stored again.
    *
    * @param name The name of the object, without `.age`.
@@ -459,8 +461,8 @@ export class ManifestWriter {
    * - Manifests are deleted if all objects that they list as stored have been
    *   removed.
    * - Manifests that list objects only as removed are merged into one manifest.
-   *   It lists the removed objects that the remaining manifests still list as
-   *   stored.
+   *   This manifest lists the removed objects that the remaining manifests
+   *   still list as stored.
    * - Manifests of missing keys and notes are deleted a day after the manifests
    *   were stored.
    *
@@ -533,8 +535,8 @@ export class ManifestWriter {
    * Stores a manifest.
    *
    * @param lists The stored and the removed objects that the manifest lists.
-   * @param name The name of the manifest. Default: a new name that contains no
-   * id of a run.
+   * @param name The name of the manifest. Default: a new name that does not
+   * contain the id of a run.
    * @returns The name of the manifest.
    */
   async put(

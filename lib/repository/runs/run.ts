@@ -10,12 +10,12 @@
  * either the run finds that its parent was removed and fails with code
  * `conflict`, or the prune finds the intent and keeps what the intent names.
  *
- * A long run counts heartbeats (`heartbeat.ts`). A prune considers a run dead
- * and deletes its intent if two conditions are met. The count has not changed
- * for the grace period, or for a day if that is longer. And the count does not
- * change while the prune watches it (`../prune/dead_runs.ts`). A run checks its
- * intent right before and right after it stores its record, and deletes the
- * record if the intent no longer exists.
+ * A long run counts its heartbeats (`heartbeat.ts`). A prune considers a run
+ * dead and deletes its intent if two conditions are met: the count has not
+ * changed for the grace period, or for a day if that is longer, and the count
+ * does not change while the prune watches it (`../prune/dead_runs.ts`). A run
+ * checks its intent right before and right after it stores its record, and
+ * deletes the record if the intent no longer exists.
  *
  * A prune records garbage in a mark (`garbage_mark.ts`). Only a later prune,
  * after the grace period, deletes the garbage. A run that takes over objects of
@@ -149,7 +149,8 @@ export interface RunOptions {
   /** The ids of interrupted runs whose finished objects this run takes over. */
   reuses?: readonly string[];
   /**
-   * Whether prunes may have repacked volumes of the runs in `reuses`. Default:
+   * Whether the run accepts that a prune has repacked volumes of the runs in
+   * `reuses`. If not, `begin` then fails with code `conflict`. Default:
    * `false`.
    */
   acceptsMoves?: boolean;
@@ -252,14 +253,13 @@ export class Run {
   }
 
   /**
-   * Stores the record of another snapshot, as `commit` does.
+   * Stores a record with the given name, as `commit` does.
    *
    * @param name The name of the record.
    * @param bytes The record.
-   * @param options The signal; whether a stored record is replaced; and two
-   * callbacks: `onStored` is called after the record is stored, while the intent
-   * is being checked. `onDead` is called before the record is deleted because
-   * the run was declared dead.
+   * @param options `replaces` allows replacing a stored record. `onStored` is
+   * called after the record is stored, while the intent is being checked. If
+   * the run was declared dead, `onDead` is called before the record is deleted.
    * @throws {DeltarError} `conflict` if the run was declared dead; `exists` if
    * there is a record with this name, unless `replaces` is set.
    */
@@ -390,7 +390,7 @@ function parentLost(object: string, what: string): DeltarError {
 
 /**
  * Returns whether an error was caused by another run or prune on the same
- * repository. The operation that failed may succeed if it is started again.
+ * repository. If so, the failed operation may succeed when it is started again.
  */
 export function isConflict(error: unknown): boolean {
   return error instanceof DeltarError && error.code === "conflict";

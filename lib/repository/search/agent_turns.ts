@@ -20,8 +20,8 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "since" | "tool"> {
   /** The snapshots of the turn, oldest first. */
   snapshots: SnapshotRecord[];
   /**
-   * The snapshots before and after the changes of the turn, in the order of
-   * their times. There are several spans if the turn was interleaved with other
+   * The snapshots before and after the changes of the turn, in chronological
+   * order. There are several spans if the turn was interleaved with other
    * turns, and none if no snapshot has changes of the turn.
    */
   spans: ChangeSpan[];
@@ -35,12 +35,13 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "since" | "tool"> {
 /**
  * Returns the turns of agents in one directory, oldest first.
  *
- * Each snapshot has the changes since the snapshot before it. A turn extends
- * from the snapshot after `since` to the last snapshot of the turn. If `since`
- * no longer exists, the turn begins one snapshot later, because the first
- * snapshot after `since` might have older changes, too. If `since` is not
- * known, the turn begins with its own first snapshot. Within a turn, the
- * changes in these snapshots are changes of the turn:
+ * Each snapshot has the changes since the snapshot before it. `since` is the
+ * snapshot of the state before a turn. The turn extends from the snapshot after
+ * `since` to the last snapshot of the turn. If `since` no longer exists, the
+ * turn begins one snapshot later, because the first snapshot after `since`
+ * might have older changes, too. If `since` is not known, the turn begins with
+ * its own first snapshot. Within a turn, the changes in these snapshots are
+ * changes of the turn:
  *
  * - snapshots of the turn, except for a snapshot of the state before the turn;
  * - snapshots that belong to no turn;
@@ -136,8 +137,8 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
 }
 
 /**
- * Returns the turns of agents in snapshots of any directories and machines, by
- * the times of their first snapshots.
+ * Returns the turns of agents in snapshots of any directories and machines, in
+ * the order of the first snapshots of the turns.
  *
  * @param records The snapshots, oldest first.
  */
@@ -155,27 +156,29 @@ export function lastOfTurn({ snapshots }: AgentTurn): SnapshotRecord {
   return snapshots[snapshots.length - 1];
 }
 
-/** Returns the number of changed paths of a turn. */
+/** Returns the number of changes of a turn, without touched paths. */
 export function changedPaths({ changes }: AgentTurn): number {
   const { touched: _, ...rest } = changes;
   return Object.values(rest).reduce((sum, count) => sum + count, 0);
 }
 
-/** Returns the spans of changes to undo, and the label of the undo. */
+/**
+ * Returns the spans to undo for a turn, and the label of the safety snapshot.
+ */
 export function undoOfTurn(
   turn: AgentTurn,
 ): { spans: ChangeSpan[]; label: string } {
   const last = lastOfTurn(turn);
   return {
-    // A turn without changes still needs a span to undo.
+    // An undo needs at least one span, even if the turn has no changes.
     spans: turn.spans.length > 0 ? turn.spans : [{ before: last, after: last }],
     label: labelOfUndo(turn.turn),
   };
 }
 
 /**
- * Returns the options for a snapshot of the state after a turn that is about to
- * be undone, although the agent has not finished the turn.
+ * Returns the options for a snapshot of the state after an unfinished turn. The
+ * snapshot is taken before the turn is undone.
  *
  * @param turn The turn. `since` is the id of the snapshot with the state before
  * the turn, which is needed if the turn has no snapshot yet.
@@ -198,7 +201,7 @@ export function endOfTurn(
   };
 }
 
-/** Returns the label of the undo of a turn. */
+/** Returns the label of a snapshot that is taken before a turn is undone. */
 function labelOfUndo(turn: number): string {
   return `before undoing turn ${turn}`;
 }
@@ -207,7 +210,7 @@ function labelOfUndo(turn: number): string {
  * Returns whether a turn ends and the last snapshot, which was taken during the
  * turn, belongs to another session or to no turn. That snapshot might already
  * have the last changes of the turn, so the end of the turn is stored even if
- * nothing has changed since.
+ * nothing has changed since then.
  *
  * @param turn The turn of the snapshot that is about to be taken.
  * @param last The last snapshot of the directory.
@@ -221,8 +224,8 @@ export function endsAfterOther(
 }
 
 /**
- * A turn, and the positions of the first snapshot that can have its changes and
- * of its last snapshot.
+ * A turn, with the position of the first snapshot that can have changes of the
+ * turn, and the position of the last snapshot of the turn.
  */
 interface FoundTurn {
   turn: AgentTurn;
@@ -230,7 +233,7 @@ interface FoundTurn {
   last: number;
 }
 
-/** Returns the turn of a record, without any snapshots. */
+/** Returns the turn that a record names, without any snapshots. */
 function emptyTurn({ agent, session, turn, prompt }: TurnRecord): AgentTurn {
   return {
     agent,

@@ -40,10 +40,10 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Lists the ids of the snapshots before a snapshot.
+   * Lists the ids of the snapshots before `last`.
    *
    * @param store The repository.
-   * @param last The newest snapshot.
+   * @param last A snapshot of the directory.
    * @param options The former paths of the directory, and the callback for
    * records that cannot be read.
    */
@@ -61,7 +61,7 @@ export class EarlierSnapshots {
   /**
    * Returns the last snapshot before a given snapshot of the same directory;
    * `undefined` if there is none. If the directory was moved, the snapshots of
-   * its former path are included.
+   * its former paths are included.
    */
   async before(record: SnapshotRecord): Promise<SnapshotRecord | undefined> {
     return await this.#before(record.id, record, () => Promise.resolve(record));
@@ -89,8 +89,8 @@ export class EarlierSnapshots {
 
   /**
    * Returns the snapshot of a run or, if the run has none, the first later
-   * snapshot of a directory. Also requests the record that `beforeRun` needs
-   * first.
+   * snapshot of the directory. Also requests the record that `beforeRun` will
+   * need first.
    *
    * @param id The id of the run.
    * @param record A later snapshot of the directory.
