@@ -205,7 +205,7 @@ class Search {
     }
   }
 
-  /** Returns the found paths, in path order. */
+  /** Returns the paths that were found, in path order. */
   finish(): FoundPath[] {
     const end = this.#records.length;
     return [...this.#found]
@@ -219,7 +219,10 @@ class Search {
       }));
   }
 
-  /** Sets the matching entry of a path in the last added snapshot. */
+  /**
+   * Records the matching entry that the last added snapshot has for a path;
+   * `undefined` if there is none.
+   */
   #set(path: string, entry: HashedEntry | undefined): void {
     const at = this.#records.length - 1;
     const found = this.#found.get(path);
@@ -238,7 +241,7 @@ class Search {
   /**
    * Returns the matching paths of the layers that a snapshot does not share
    * with its parent. The layers that only the parent has were merged into these
-   * layers, so the parent's layers have no other matching paths.
+   * layers, and therefore have no other matching paths.
    */
   #pathsMerged(newer: SnapshotRecord, parent: SnapshotRecord): string[] {
     const kept = new Set(parent.layers.map(({ name }) => name));

@@ -70,8 +70,8 @@ export type PathPair = [
 ];
 
 /**
- * Yields a pair of the old and the new entry for each path in a folder. Paths
- * that are known to be unchanged are omitted.
+ * Yields the old and the new entry of each path in a folder. Paths that are
+ * known to be unchanged are omitted.
  */
 export async function* pathPairs(
   readers: LayerReaders,
@@ -94,8 +94,8 @@ export async function* pathPairs(
   for await (const lines of merged(added)) {
     for (const line of lines) {
       const { since } = line;
-      // The line was copied from a layer that was merged into this one. The
-      // path has not changed since `before`.
+      // This line was copied from an older layer, and the path has not changed
+      // since `before`.
       if (isParent && since !== undefined && since <= before.id) continue;
       const old = await readers.find(before, line.path);
       yield [old, isEntry(line) ? line : undefined];

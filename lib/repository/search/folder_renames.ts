@@ -13,8 +13,8 @@ import { newPathOf, oldPathOf } from "./renames.ts";
 const MAX_FOLLOWED_FILES = 8;
 
 /**
- * Returns the path from which a new folder was renamed: the path of the deleted
- * folder that had most of the first files of the new folder at the same
+ * Returns the old path of a renamed folder: the path of the deleted folder that
+ * had the largest number of the first files of the new folder at the same
  * relative paths. Returns `undefined` if there is no such folder.
  *
  * @param readers The readers of layers.
@@ -37,8 +37,8 @@ export async function oldFolderOf(
 }
 
 /**
- * Returns the path to which a folder was renamed: the path of the new folder
- * that has most of the first files of the old folder at the same relative
+ * Returns the new path of a renamed folder: the path of the new folder that has
+ * the largest number of the first files of the old folder at the same relative
  * paths. Returns `undefined` if there is no such folder.
  *
  * @param readers The readers of layers.
@@ -61,11 +61,11 @@ export async function newFolderOf(
 }
 
 /**
- * Returns the other folder in which most of the first files of a folder are
- * found at the same relative paths. Returns `undefined` if none of the files is
- * found, or if a snapshot has both folders.
+ * Returns the other folder that has the largest number of the first files of a
+ * folder at the same relative paths. Returns `undefined` if none of the files
+ * is found, or if a snapshot has both folders.
  *
- * @param search Called for a file of the folder. Returns the other path of the
+ * @param search Called with each of these files. Returns the other path of the
  * file; `undefined` if there is none.
  */
 async function otherFolder(
@@ -91,7 +91,7 @@ async function otherFolder(
     : most;
 }
 
-/** Yields the files in a folder that are not empty, in path order. */
+/** Yields the non-empty files in a folder, in path order. */
 async function* filesIn(
   readers: LayerReaders,
   record: SnapshotRecord,

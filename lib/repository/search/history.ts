@@ -5,9 +5,9 @@
  * last layer of a tree that has a line for a path therefore shows how old the
  * state of the path is: all earlier snapshots with this layer have the same
  * state. If the line was copied from another layer, it has the id of the run
- * that last changed the path. For each version, a history usually reads only
- * two records, those of the first snapshot with the version and of the snapshot
- * before it, and the frames that have the path.
+ * that last changed the path. For each version, usually only the frames that
+ * have the path and two records are read: the record of the first snapshot with
+ * the version, and the record of the snapshot before it.
  *
  * `earlier_snapshots.ts` finds these snapshots, and `layer_readers.ts` finds
  * paths in them. `renames.ts` and `folder_renames.ts` find the other path of a
@@ -135,8 +135,7 @@ interface Span {
  * @param store The repository.
  * @param last The newest snapshot.
  * @param path The path below the directory.
- * @param options Whether to follow renames, the signal, and a callback for
- * damage.
+ * @param options See `HistoryOptions`.
  */
 export async function* historyOf(
   store: Store,
@@ -164,8 +163,8 @@ async function* followed(
   let name = path;
   let at: SnapshotRecord | undefined = last;
   /**
-   * The id of the snapshot with the rename to a newer path that was followed
-   * last; empty if no such rename was followed.
+   * The id of the snapshot that has the last followed rename to a newer path;
+   * empty if no such rename was followed.
    */
   let renamed = "";
   while (at !== undefined) {
@@ -336,11 +335,12 @@ class History {
   }
 
   /**
-   * Returns the first snapshot that has the state of a path. A layer can name
-   * this snapshot, if an earlier run than the one that wrote the layer stored
-   * the state. Returns `undefined` if the layer names no snapshot, or if the
-   * named snapshot does not confirm that it has stored the state: it may have
-   * been replaced, copied from another repository, or forged.
+   * Returns the first snapshot that has the state of a path, if the layer names
+   * this snapshot. A layer names the snapshot if the state was stored by an
+   * earlier run than the layer. Returns `undefined` if the layer names no
+   * snapshot, or if the named snapshot does not confirm that it has stored the
+   * state: it may have been replaced, copied from another repository, or
+   * forged.
    */
   async #startByAge(
     newest: SnapshotRecord,
@@ -370,9 +370,9 @@ class History {
   }
 
   /**
-   * For a path that the snapshots with a layer do not have, returns the first
-   * of these snapshots that neither skipped nor excluded the path. Returns
-   * `undefined` if there is none, or if both the first and the newest of the
+   * Returns the first of the snapshots with a layer that neither skipped nor
+   * excluded a path. None of these snapshots has the path. Returns `undefined`
+   * if there is no such snapshot, or if both the first and the newest of the
    * snapshots skipped or excluded the path.
    */
   async #startOf(

@@ -62,7 +62,7 @@ export class LayerReaders {
     return undefined;
   }
 
-  /** Finds a path in a snapshot. */
+  /** Returns the state of a path in a snapshot. */
   async locate(record: SnapshotRecord, path: string): Promise<Located> {
     const readers = this.of(record);
     for (let at = readers.length - 1; at >= 0; at--) {
@@ -80,7 +80,7 @@ export class LayerReaders {
         return { entry: line, layer: record.layers[last], since };
       }
       // The first layer has the whole folder, which may be large, so the layer
-      // is not searched for the newest state.
+      // is not searched for the newest change.
       return { entry: line, layer: record.layers[at] };
     }
     return { entry: undefined, layer: record.layers[0] };

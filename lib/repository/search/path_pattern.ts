@@ -10,8 +10,8 @@ const PATHS_PER_MATCHER = 4096;
 /** A pattern that matches paths. */
 export interface PathPattern {
   /**
-   * Returns whether a path matches. If `onlyFolders` is `true`, the path must
-   * be that of a directory.
+   * Returns whether a path matches. If `onlyFolders` is `true`, the caller must
+   * check that the path is that of a directory.
    */
   matches: (path: string) => boolean;
   /** Whether only directories match. */

@@ -20,9 +20,9 @@ export interface Origin {
 }
 
 /**
- * Returns the path from which a new file was renamed or copied; `undefined` if
- * there is none. If several deleted files had the content, a file with the same
- * name in another folder is preferred.
+ * Returns the origin of a file that was renamed or copied; `undefined` if there
+ * is none. If several deleted files had the content, a file with the same name
+ * in another folder is preferred.
  *
  * @param readers The readers of layers.
  * @param before The old snapshot, which does not have the file.

@@ -18,15 +18,13 @@ import {
   type StoredPiece,
 } from "../layers/tree_layer.ts";
 
-/**
- * A stored content or delta of a file that is completely in one volume.
- */
+/** A content or delta of a file, stored completely in one volume. */
 export interface KeptContent {
   /** The path under which the content was stored. */
   path: string;
   /** The SHA-256 of the file, in hexadecimal. */
   sha256: string;
-  /** The file's length in bytes. */
+  /** The file's size in bytes. */
   size: number;
   /** The piece, with its range in the volume. */
   piece: StoredPiece;
@@ -60,10 +58,11 @@ const VERSION = 1;
 /** The maximum size of a checkpoint before compression, in bytes. */
 const MAX_CHECKPOINT_BYTES = 2 ** 25;
 /**
- * The approximate number of UTF-16 code units at which a checkpoint ends and
- * the next contents of the volume get another one. A whole checkpoint is in
- * memory while it is signed and compressed. A code unit takes at most six bytes
- * in JSON, so a checkpoint never exceeds `MAX_CHECKPOINT_BYTES`.
+ * The approximate maximum length of a checkpoint, in UTF-16 code units. The
+ * remaining contents of the volume are listed in further checkpoints. The
+ * length is limited because a whole checkpoint is in memory while it is signed
+ * and compressed. A code unit takes at most six bytes in JSON, so a checkpoint
+ * never exceeds `MAX_CHECKPOINT_BYTES`.
  */
 const TARGET_CHARACTERS = 2 ** 21;
 /**
@@ -82,8 +81,7 @@ function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
  *
  * @throws {DeltarError} `not-found` if the checkpoint is missing; `corrupt` or
  * `truncated` if it is damaged or was changed after it was signed; `limit` if
- * it is too large; `unsupported` if its version is newer than this version of
- * deltar reads.
+ * it is too large; `unsupported` if its version is newer.
  */
 export async function readCheckpoint(
   storage: Storage,
@@ -126,8 +124,8 @@ export async function readCheckpoint(
 }
 
 /**
- * A writer of the checkpoints of a run. If the run is interrupted, they stay in
- * the storage.
+ * A writer of the checkpoints of a run. If the run is interrupted, the
+ * checkpoints stay in the storage.
  */
 export class CheckpointWriter {
   /** The stored volumes that have a checkpoint. */
@@ -141,7 +139,7 @@ export class CheckpointWriter {
   readonly #contents: VolumeContents;
 
   /**
-   * Creates a writer. Nothing is stored before the first call of `stored`.
+   * Creates a writer. Nothing is stored before the first call to `stored`.
    *
    * @param storage The storage of the checkpoints.
    * @param repository The compression of the checkpoints, and the key that
@@ -207,7 +205,7 @@ class Rest {
     this.#next = contents.next(volume);
   }
 
-  /** Whether the contents have all been yielded or omitted. */
+  /** Whether all contents have been yielded or omitted. */
   get isEmpty(): boolean {
     return this.#next === undefined;
   }

@@ -43,13 +43,14 @@ const DELTA_COST_BYTES = 2 ** 20;
  */
 const MIN_KEPT_BYTES = 2 ** 26;
 /**
- * The minimum number of bytes that a derived signature was made from for which
- * the signature of the new content is made, too, and kept on this machine.
+ * The minimum number of literal bytes in a file's deltas for which the
+ * signature of the new content is also made, and kept on this machine. The next
+ * snapshot then need not derive a signature from the deltas.
  */
 const MIN_DERIVED_BYTES = 2 ** 24;
 /**
- * The maximum number of frames that are fetched in advance. It is less than the
- * number of frames that a `ContentReader` caches.
+ * The maximum number of frames that are fetched in advance. This is less than
+ * the number of frames that a `ContentReader` caches.
  */
 const MAX_EXPECTED_FRAMES = 16;
 /**
@@ -152,10 +153,11 @@ async function writeOnlyBasis(
 /**
  * Returns whether a file has the maximum number of deltas.
  *
- * Composing the deltas saves a restore the bytes that later deltas replaced, and
- * a request for each delta. It stores the bytes again that the deltas added. So
- * the deltas of a file that has grown, such as a log, are composed only if this
- * saves a restore at least as many bytes as it stores.
+ * After the deltas are composed, a restore need not read the bytes that later
+ * deltas replaced, and needs no request for each delta. However, composing
+ * stores again the bytes that the deltas added. So the deltas of a file that
+ * has grown, such as a log, are composed only if a restore saves at least as
+ * many bytes as are stored again.
  */
 export function hasAllDeltas(entry: TreeFileEntry): boolean {
   const [base, ...deltas] = entry.content;
@@ -319,7 +321,10 @@ class Bases {
     return { signature, refine: refining(old), resigned: "extended", dispose };
   }
 
-  /** Returns whether this machine keeps the signature of a file that grows. */
+  /**
+   * Returns whether this machine keeps the signature of a file when the file
+   * grows.
+   */
   #isKept(entry: TreeFileEntry): boolean {
     return this.#signatures !== undefined &&
       storedSize(entry) >= MIN_KEPT_BYTES;
