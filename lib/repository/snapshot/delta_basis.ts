@@ -212,7 +212,7 @@ class Bases {
       this.#expected.set(path, frames);
       this.#frames += frames;
     }).catch(() => {
-      // Reading the frame later fails with the same error.
+      // The error is ignored, because reading the frames later throws it again.
     });
   }
 

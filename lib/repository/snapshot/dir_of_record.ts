@@ -4,8 +4,8 @@ import { placeOf } from "../format/place_of.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 
 /**
- * Opens the directory of a snapshot, or its directories, with the rules of the
- * snapshot, so that a further snapshot of them can be taken.
+ * Opens the directory or directories of a snapshot with the snapshot's rules,
+ * so that another snapshot can be taken.
  *
  * @param record The snapshot, which this machine has taken.
  * @param neverTouch The paths on this machine that a snapshot never reads, such

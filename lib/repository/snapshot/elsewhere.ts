@@ -19,7 +19,7 @@ import { Run } from "../runs/run.ts";
  * snapshots are added first.
  */
 const MAX_CONTENTS = 4_000_000;
-/** The total size of the paths at which the table is full, in bytes. */
+/** The maximum total size of the paths in the table, in bytes. */
 const MAX_PATH_BYTES = 2 ** 29;
 
 /** A snapshot of another directory. */
@@ -95,7 +95,8 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   }
 
   /**
-   * Returns the entry of a file with the content; `undefined` if there is none.
+   * Returns the entry of a file with the given SHA-256; `undefined` if there is
+   * none.
    */
   async find(sha256: string): Promise<TreeEntry | undefined> {
     const found = this.#contents.find(sha256);
@@ -109,9 +110,9 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   }
 
   /**
-   * Protects the contents that `has` found from a prune until this instance is
-   * disposed of. For each snapshot with such contents, stores an intent like
-   * that of a run that builds on the snapshot.
+   * Keeps prunes from deleting the contents that `has` found, until this
+   * instance is disposed of. For each snapshot with such contents, stores an
+   * intent like that of a run that builds on the snapshot.
    *
    * @param id The id of the run that reuses the contents.
    * @throws {DeltarError} `conflict` if one of the snapshots was removed after

@@ -16,8 +16,8 @@ import type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
  * @param dir The directory.
  * @param cache The remembered state of the directory in that snapshot.
  * @param options The callbacks and the signal.
- * @returns The result of the snapshot; `undefined` if the directory has changed
- * or might have changed.
+ * @returns A result with the last snapshot; `undefined` if the directory has
+ * changed or might have changed.
  */
 export async function findUnchanged(
   last: SnapshotRecord,

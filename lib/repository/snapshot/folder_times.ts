@@ -4,17 +4,16 @@ import type { Metadata } from "../../tree/entry.ts";
 import { isSameRoot } from "./find_unchanged.ts";
 
 /**
- * The maximum number of changes that are looked at. In larger differences, it
- * is rare that only the times of folders differ, and the list of all changes
- * takes much memory.
+ * The maximum number of changes to examine. In larger differences, it is rare
+ * that only the times of folders differ, and the list of all changes takes much
+ * memory.
  */
 const MAX_LOOKED_AT = 10_000;
 
 /**
- * Returns whether a difference consists of the times of folders only, as when
- * another program has created an excluded file in a folder. A change of the
- * mode, the owner or the attributes of the directory itself counts as another
- * difference.
+ * Returns whether only the times of folders differ, for example because another
+ * program created an excluded file in a folder. The mode, owner and extended
+ * attributes of the directory itself must be unchanged, too.
  *
  * @param diff The changes since the parent.
  * @param rootBefore The state of the directory itself in the parent.

@@ -70,13 +70,13 @@ export interface IndexedStream extends IndexedTree {
 /** The mode of a folder for which the stream has no entry. */
 const FOLDER_MODE = 0o755;
 /**
- * The maximum number of an owner or group, and the maximum major and minor
+ * The maximum numeric id of an owner or group, and the maximum major and minor
  * number of a device.
  */
 const MAX_ID = 2 ** 32 - 1;
 /**
- * The first time, in nanoseconds since 1970, whose seconds do not fit into 64
- * bits.
+ * The earliest time, in nanoseconds since 1970, that as a number of seconds
+ * does not fit into a signed integer of 64 bits.
  */
 const END_OF_TIME_NS = 2n ** 63n * 1_000_000_000n;
 
@@ -330,8 +330,8 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Finds the files, pipes and devices with several names. Returns a map whose
-   * keys are the numbers of the entries of these names. Each value has the
+   * Finds the files, pipes and devices with several names. The keys of the
+   * returned map are the entry numbers of these names. Each value has the
    * numbers of two entries: the file, pipe or device itself, and its first name
    * in path order. Yields after each entry.
    */
@@ -342,9 +342,9 @@ export class StreamIndex extends PackedEntries {
     if (this.#links.length === 0) return firsts;
     const isLink = new Set(this.#links);
     const files = new Map<number, number | undefined>();
-    // The target of a hard link is an earlier entry of the stream. If the links
-    // are resolved in the order of the stream, each target is therefore already
-    // resolved.
+    // The target of a hard link is an earlier entry of the stream. The links
+    // are resolved in the order of the stream, so a target that is a hard link
+    // is already resolved.
     for (const number of this.#links) {
       yield;
       const { target = "" } = this.list.at(number);
@@ -474,7 +474,7 @@ export class StreamIndex extends PackedEntries {
       return facts;
     }
     if (facts.size > 0) return facts;
-    // Empty content can be found only by its path, so it is stored for this
+    // Empty content can be found only by its path, so it is stored under this
     // path.
     const entry = underPath(this.list.at(number), path);
     return entry.kind === "file"
@@ -536,8 +536,7 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
 }
 
 /**
- * Returns the paths of the folders above an entry that do not exist yet,
- * outermost first.
+ * Returns the paths of the missing folders above an entry, outermost first.
  *
  * @param folders The folders that contain the previous entry, outermost first.
  * The folders that do not contain `path` are removed from this array.
@@ -560,7 +559,7 @@ function missingFolders(folders: string[], path: string): string[] {
 function notFolder(path: string, below: string): DeltarError {
   return new DeltarError(
     "unsafe",
-    "the entry is below a path that is not a directory: " +
+    "the path is not a directory, but the stream has an entry below it: " +
       JSON.stringify(below.slice(0, 200)),
     { path },
   );

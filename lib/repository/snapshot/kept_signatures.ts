@@ -46,7 +46,8 @@ export interface SignaturesOf {
  * cannot always read the stored objects from which other machines derive them.
  * Other machines keep the signatures of files that grow at their end, such as
  * logs, because deriving them would read everything that was appended so far.
- * If the repository is encrypted, the files are encrypted for the machine.
+ * If the repository is encrypted, the signature files are encrypted for the
+ * machine.
  */
 export class KeptSignatures {
   /** Whether the machine keeps the signatures of all large files. */
@@ -114,7 +115,7 @@ export class KeptSignatures {
         { inNewFolder: true, isPrivate: true, mayBeLost: true },
       );
     } catch {
-      // The folder cannot be written.
+      // The signature is not kept, because the folder is not writable.
     }
   }
 

@@ -27,9 +27,9 @@ interface Restored {
  * The earlier modes, owners and extended attributes of a directory and its
  * entries, for a system that does not store them. They come from the snapshot
  * that was last restored into the directory or, if no restore is newer than the
- * last snapshot of the directory, from the last snapshot. With them, files that
- * are restored from Linux to Windows, stored in a snapshot there and restored
- * to Linux again keep their modes and owners.
+ * last snapshot of the directory, from the last snapshot. With them, a file
+ * keeps its mode and owner if it is restored from Linux to Windows, stored in a
+ * snapshot there, and restored to Linux again.
  */
 export class KeptState {
   readonly #parent: Parent;
@@ -47,7 +47,8 @@ export class KeptState {
    * @param store The repository.
    * @param place The directory's absolute path, without symlinks.
    * @param parent The parent of the next snapshot.
-   * @param signal The signal that aborts the reading.
+   * @param signal The signal that ends the work with an error of code
+   * `aborted`.
    */
   static async read(
     store: Store,

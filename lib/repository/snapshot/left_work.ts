@@ -10,8 +10,8 @@ import { namesUnder, readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
- * The runs of a directory that have checkpoints, and the checkpoints. Each run
- * was interrupted or is still running.
+ * The runs of a directory that have checkpoints, with the names of the
+ * checkpoints. Each run was interrupted or is still active.
  */
 export interface LeftRuns {
   /** The ids of the runs. */

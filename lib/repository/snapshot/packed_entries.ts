@@ -40,8 +40,9 @@ export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
   }
 
   /**
-   * Returns the content with a SHA-256 if it was stored whole for an earlier
-   * entry, with the path of that entry. Otherwise returns `undefined`.
+   * Returns the content with the given SHA-256, and the path of its entry, if
+   * the content was stored whole for an earlier entry. Otherwise returns
+   * `undefined`.
    */
   findStored(sha256: string): StoredContent | undefined {
     return this.pieces.find(sha256);

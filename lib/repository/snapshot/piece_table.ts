@@ -73,7 +73,10 @@ export class PieceTable {
     }
   }
 
-  /** Records that no content was stored for the last entries of the list. */
+  /**
+   * Records that no content was stored for the last `count` entries of the
+   * list.
+   */
   skip(count: number): void {
     this.#rows.push(count);
   }
@@ -99,7 +102,7 @@ export class PieceTable {
   /**
    * Returns the stored form of an entry's content.
    *
-   * @throws {RangeError} If the content was not stored.
+   * @throws {RangeError} if the content was not stored.
    */
   stored(number: number): StoredContent {
     const content = this.get(number);
@@ -125,9 +128,8 @@ export class PieceTable {
   }
 
   /**
-   * Searches the contents that were stored whole for a SHA-256. Returns the
-   * stored form of the content, with the path under which it was stored;
-   * `undefined` if there is none.
+   * Returns the stored form of the content with the given SHA-256, and the path
+   * under which it was stored; `undefined` if no such content was stored whole.
    */
   find(sha256: string): StoredContent | undefined {
     const number = this.#whole.find(sha256);

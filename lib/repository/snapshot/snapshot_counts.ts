@@ -16,7 +16,7 @@ import type {
 export class EntryTally {
   /** The owners of the entries. */
   readonly owners: OwnerTally = new OwnerTally();
-  /** The total length of all files, in bytes. */
+  /** The total size of all files, in bytes. */
   bytes = 0;
   /** The number of entries of each kind. */
   readonly kinds: Record<EntryKind, number> = {

@@ -16,7 +16,7 @@ import { EntryTally } from "./snapshot_counts.ts";
  * The entries of a snapshot in path order, and the changes since the parent.
  */
 export class SnapshotEntries extends PackedEntries {
-  /** The number of entries of each kind, and the total length of the files. */
+  /** The number of entries of each kind, and the total size of the files. */
   readonly tally: EntryTally = new EntryTally();
   readonly #changes: ChangeFinder;
   readonly #kept: KeptState | undefined;
@@ -49,9 +49,9 @@ export class SnapshotEntries extends PackedEntries {
     facts: PackedFacts | undefined,
   ): void {
     const entry = this.#kept?.entry(found) ?? found;
-    // A system that does not store modes and owners still reports some, and
-    // these are in the remembered state. An entry with a different mode or
-    // owner therefore counts as changed since that state.
+    // A system that does not store modes and owners reports made-up ones, and
+    // the remembered state has these. So an entry with a different mode or
+    // owner counts as changed since that state.
     const isOther = isChanged || this.#kept !== undefined && !isMadeUp(entry);
     super.add(entry, place, isOther, facts);
     this.tally.add(entry);

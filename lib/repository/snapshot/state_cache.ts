@@ -81,7 +81,8 @@ export class StateCache {
   }
 
   /**
-   * Reads the remembered state of a directory in a snapshot.
+   * Reads the state of a directory that this machine remembers from the last
+   * snapshot.
    *
    * @param folder The folder of the state caches; `undefined` to remember
    * nothing.
@@ -164,7 +165,8 @@ export class StateCache {
 
   /**
    * Returns the paths that the snapshot skipped or excluded, or `undefined` if
-   * the directory has changed since the snapshot. The directory is walked once.
+   * the directory has changed since the snapshot, or if the remembered state is
+   * missing or incomplete. The directory is walked once.
    */
   async skippedIfUnchanged(
     options: CompareOptions,
@@ -181,8 +183,8 @@ export class StateCache {
   }
 
   /**
-   * Whether the extended attributes are remembered; `true` if the walk does not
-   * read any.
+   * Whether the extended attributes are remembered. Also `true` if the walk
+   * does not read any.
    */
   get #hasXattrs(): boolean {
     return !this.#walker.readsXattrs || this.#memory?.hasXattrs === true;

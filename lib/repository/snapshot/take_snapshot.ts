@@ -112,9 +112,9 @@ export interface SnapshotOptions {
   onlyIfChanged?: boolean;
   /**
    * Whether to treat the directory as unchanged if only the modification times
-   * of folders in it differ, as when another program has created an excluded
-   * file. The next snapshot without this option stores these times. Default:
-   * `false`.
+   * of folders in it differ, for example because another program created an
+   * excluded file. The next snapshot without this option stores these times.
+   * Default: `false`.
    */
   ignoreFolderTimes?: boolean;
   /** The maximum size of volumes, in bytes, at least 4,096. Default: 64 MiB. */
@@ -135,7 +135,7 @@ export interface SnapshotOptions {
    */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Called with the progress after each entry or several unchanged entries of
+   * Called with the progress after each entry or group of unchanged entries of
    * a folder, and repeatedly during a large file. While the directory is only
    * compared with its remembered state, the callback is called after each
    * unchanged folder.
@@ -167,9 +167,9 @@ export interface SnapshotOptions {
    */
   continues?: string;
   /**
-   * Called with the changes before the snapshot is recorded, but not if no
-   * snapshot is taken because nothing changed. An error that the callback
-   * throws ends the work without a snapshot.
+   * Called with the changes before the snapshot is recorded. Not called if
+   * nothing changed and therefore no snapshot is taken. An error that the
+   * callback throws ends the work without a snapshot.
    *
    * @param changes The changes, and the paths that were skipped or excluded.
    */
@@ -489,7 +489,9 @@ const NO_RULES: IgnoreOptions = {
   gitignore: false,
 };
 
-/** Returns the state of the root of a stream that has no entry for it. */
+/**
+ * Returns the state of the root, for a stream that has no entry for the root.
+ */
 function rootAt(time: number): Metadata {
   return { mode: 0o755, mtime: BigInt(time) * 1_000_000n, uid: 0, gid: 0 };
 }
@@ -535,9 +537,9 @@ function* sumsIn(list: EntryList): Generator<string> {
 }
 
 /**
- * Finds the last snapshot of a directory or of its former path. Also returns
- * the last snapshot of each other directory among the records that were read
- * during the search.
+ * Finds the last snapshot of a directory or of its former path. If there is
+ * none, returns the last snapshots of other directories, among the records that
+ * were read during the search.
  */
 async function findLast(
   store: Store,

@@ -10,7 +10,7 @@ export interface PathUsage {
   path: string;
   /** The number of files. */
   files: number;
-  /** The total length of the files, in bytes. */
+  /** The total size of the files, in bytes. */
   bytes: number;
   /**
    * The space used in the repository, in bytes. The size of a frame that

@@ -1,7 +1,7 @@
 /**
- * Statistics: how the space of a repository is used. The contents of files are
- * not read. `folder_usage.ts` adds up the folders and largest files of one
- * snapshot.
+ * Statistics about the space that a repository uses. The contents of files are
+ * not read. `folder_usage.ts` adds up the space that the folders of one
+ * snapshot use, and finds the largest files.
  *
  * @module
  */
