@@ -60,14 +60,14 @@ export interface RemovalOptions {
 }
 
 /**
- * Returns the policy of a restore: a path may be deleted only if the snapshot
- * would contain the path if it had existed when the snapshot was taken. Paths
- * that the present rules or the snapshot's rules exclude are kept. So are paths
- * that existed at that time but could not be stored.
+ * Returns the policy of a restore: a path that is missing from the snapshot may
+ * be deleted only if the snapshot shows that the path did not exist. Paths that
+ * the present rules or the snapshot's rules exclude are kept. So are paths that
+ * could not be stored.
  *
  * @throws {DeltarError} `unsupported` if `delete` is `true` and the snapshot
- * does not record its exclude rules; the error of reading an ignore file of the
- * snapshot.
+ * does not record its exclude rules; the errors of reading the snapshot's
+ * ignore files.
  */
 export async function removalFor(
   store: Store,

@@ -86,7 +86,7 @@ export interface RestoreOptions extends WorkOptions {
   paths?: readonly string[];
   /**
    * Whether to delete paths that the snapshot does not have. If `paths` is set,
-   * only paths within it are deleted. Paths that the present rules or the
+   * it also limits what is deleted. Paths that the present rules or the
    * snapshot's rules exclude are kept, and so are paths that could not be read
    * for the snapshot. Default: `false`.
    */
@@ -201,7 +201,8 @@ export interface RestoreResult {
    */
   ownersUnset: number;
   /**
-   * The paths that `delete`, an undo or a redo did not delete, and the reasons.
+   * The paths that a restore with `delete`, an undo or a redo did not delete,
+   * and the reasons.
    */
   left: RestoreLeft[];
   /**
@@ -484,9 +485,9 @@ class RestoreSession {
   }
 
   /**
-   * Deletes the journals, and sets the mode, time and owner of the written
-   * directories. Other users cannot open these directories before. Then deletes
-   * the directory itself if `removesRoot` is `true` and the directory is empty.
+   * Sets the mode, time and owner of the written directories, and deletes the
+   * journals. Then deletes the directory itself if `removesRoot` is `true` and
+   * the directory is empty.
    */
   finish(): RestoreResult {
     const { onDisk, left, removesRoot } = this.#job;
@@ -598,9 +599,9 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 
 /**
  * Returns the snapshot that probably contains most of the content to be saved.
- * This is the last snapshot of the directory if the snapshot with the id `of`
- * is also one of the directory. Otherwise it is the snapshot with the id `of`,
- * because finding a snapshot of the directory could require reading all
+ * If the snapshot with the id `of` belongs to the directory, this is the last
+ * snapshot of the directory. Otherwise it is the snapshot with the id `of`
+ * itself, because finding a snapshot of the directory could require reading all
  * records. Returns `undefined` if the snapshot is missing or damaged.
  */
 async function basisOf(

@@ -42,7 +42,7 @@ export interface UndoneChanges {
   gone: Set<string>;
   /**
    * The paths that are not restored because they changed again after the
-   * changes to undo.
+   * changes that would be undone.
    */
   conflicts: RestoreFailure[];
   /**
@@ -88,8 +88,8 @@ export class ChangesToUndo {
    * Compares the changed paths with the directory, and returns what to restore
    * and delete. Yields after each path, and after each part of a large file.
    *
-   * @param options `force` also restores paths that changed again. `paths` are
-   * the files and folders to which the undo is limited.
+   * @param options With `force`, paths that changed again are also restored.
+   * `paths` are the files and folders to which the undo is limited.
    */
   *against(
     onDisk: TargetDirectory,
@@ -116,8 +116,8 @@ export class ChangesToUndo {
       yield;
       const { before } = states;
       const stat = onDisk.at(path);
-      // A path of `within` can be in a folder that was deleted or replaced, for
-      // example by a file. In that case, the folder is restored, too.
+      // A path in `within` can be inside a folder that was deleted or replaced,
+      // for example by a file. In that case, the folder is restored, too.
       const isMeant = within === undefined || isIn(path, within) ||
         before?.kind === "directory" && stat?.kind !== "directory" &&
           [...within].some((limit) => isWithin(limit, path));

@@ -51,8 +51,8 @@ export interface Mark {
   /** The ids of purged snapshots whose objects may still exist. */
   purged: string[];
   /**
-   * The leap of the clock, in milliseconds, because of which the prune did not
-   * trust the clock. Absent if the clock was trusted. See `../prune/clock.ts`.
+   * The leap that made the prune distrust the clock, in milliseconds. Absent if
+   * the clock was trusted. See `../prune/clock.ts`.
    */
   leap?: number;
 }

@@ -40,7 +40,7 @@ export class Heartbeat {
     this.#name = beatName(name);
   }
 
-  /** Starts to increase the count every `every` milliseconds. */
+  /** Starts to increase the count at intervals of `every` milliseconds. */
   start(every: number = BEAT_MS): void {
     this.#timer ??= setInterval(() => {
       this.#last = this.#last.then(() => this.#beat());

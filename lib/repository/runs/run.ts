@@ -150,7 +150,7 @@ export interface RunOptions {
   reuses?: readonly string[];
   /**
    * Whether the run accepts that a prune has repacked volumes of the runs in
-   * `reuses`. If not, `begin` then fails with code `conflict`. Default:
+   * `reuses`. If not, `begin` fails with code `conflict` in this case. Default:
    * `false`.
    */
   acceptsMoves?: boolean;

@@ -94,8 +94,8 @@ export async function* pathPairs(
   for await (const lines of merged(added)) {
     for (const line of lines) {
       const { since } = line;
-      // This line was copied from an older layer, and the path has not changed
-      // since `before`.
+      // A line with an older `since` was copied from an earlier layer, and its
+      // path has not changed since `before`.
       if (isParent && since !== undefined && since <= before.id) continue;
       const old = await readers.find(before, line.path);
       yield [old, isEntry(line) ? line : undefined];
@@ -103,7 +103,7 @@ export async function* pathPairs(
   }
 }
 
-/** Yields, for each path of two trees, its entry in each of the trees. */
+/** Yields the entries that each path has in two trees. */
 async function* joined(
   before: AsyncIterable<readonly LayerLine[]>,
   now: AsyncIterable<readonly LayerLine[]>,

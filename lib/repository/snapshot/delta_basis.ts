@@ -44,7 +44,7 @@ const DELTA_COST_BYTES = 2 ** 20;
 const MIN_KEPT_BYTES = 2 ** 26;
 /**
  * The minimum number of literal bytes in a file's deltas for which the
- * signature of the new content is also made, and kept on this machine. The next
+ * signature of the new content is also made and kept on this machine. The next
  * snapshot then need not derive a signature from the deltas.
  */
 const MIN_DERIVED_BYTES = 2 ** 24;
@@ -54,8 +54,8 @@ const MIN_DERIVED_BYTES = 2 ** 24;
  */
 const MAX_EXPECTED_FRAMES = 16;
 /**
- * The number of blocks that a signature may have in addition to four times the
- * usual number of blocks for a file of this size.
+ * The maximum number of blocks that a signature can have in addition to four
+ * times the usual number for a file of its size.
  */
 const MAX_SMALL_BLOCKS = 2 ** 20;
 /**
@@ -287,8 +287,8 @@ class Bases {
   /**
    * Returns the basis for a large file that has deltas and whose signature this
    * machine keeps; `undefined` if there is no usable signature, or if a volume
-   * of the file is missing. The deltas are read only if the delta can be made
-   * smaller with the old content.
+   * of the file is missing. The old deltas are read only if the old content is
+   * needed to make the new delta smaller.
    */
   async #kept(entry: TreeFileEntry): Promise<LargeBasis | undefined> {
     const [base, ...deltas] = entry.content;
