@@ -239,8 +239,9 @@ class SavedEntries implements EntrySink<PackedFacts> {
 }
 
 /**
- * Returns the paths that a plan changes, the folders above them because their
- * times change, and the other hard links to changed entries.
+ * Returns the paths to save: the paths that a plan changes, the folders above
+ * these paths, and the other hard links to changed entries. A change in a
+ * folder also changes the time of the folder.
  */
 function pathsToSave(
   onDisk: TargetDirectory,

@@ -156,8 +156,8 @@ export class NothingToRevertError extends DeltarError {
       way === "undo"
         ? "nothing to undo: the repository records no restore into this " +
           "directory, or every recorded restore is already undone. A restore " +
-          "from a read-only repository is not recorded; after such a restore, " +
-          "delete the restored files yourself."
+          "from a read-only repository is not recorded; after such a " +
+          "restore, delete the restored files yourself."
         : "nothing to redo: the repository records no undo after the last " +
           "restore into this directory, or every such undo is already redone",
       { object: target },

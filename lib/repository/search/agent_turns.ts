@@ -156,7 +156,7 @@ export function lastOfTurn({ snapshots }: AgentTurn): SnapshotRecord {
   return snapshots[snapshots.length - 1];
 }
 
-/** Returns the number of changes of a turn, without touched paths. */
+/** Returns the number of changes of a turn, not counting touched paths. */
 export function changedPaths({ changes }: AgentTurn): number {
   const { touched: _, ...rest } = changes;
   return Object.values(rest).reduce((sum, count) => sum + count, 0);

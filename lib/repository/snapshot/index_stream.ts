@@ -75,15 +75,15 @@ const FOLDER_MODE = 0o755;
  */
 const MAX_ID = 2 ** 32 - 1;
 /**
- * The earliest time, in nanoseconds since 1970, that as a number of seconds
+ * The earliest time, in nanoseconds since 1970, that, as a number of seconds,
  * does not fit into a signed integer of 64 bits.
  */
 const END_OF_TIME_NS = 2n ** 63n * 1_000_000_000n;
 
 /**
- * An index of the entries of a stream, such as a tar archive, which arrive in
- * any order. The content of each file is stored when the file arrives. Finally,
- * `finish` passes the entries in path order to a sink, and
+ * An index of the entries of a stream, such as a tar archive. The entries
+ * arrive in any order. The content of each file is stored when the file
+ * arrives. Finally, `finish` passes the entries in path order to a sink, and
  *
  * - omits entries that a later entry with the same path replaced;
  * - represents a file with several names as its first name in path order and

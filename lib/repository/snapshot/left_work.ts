@@ -70,12 +70,12 @@ export class LeftWork {
    *
    * @param storage The repository's storage.
    * @param left The runs.
-   * @param expected The id of the parent of the next snapshot, and the public
-   * half of the key that must have signed the checkpoints, as for
-   * `findLeftRuns`. Deltas that were made against another parent are ignored.
-   * If `isLocal` is `true`, the storage is a folder of this machine, and the
-   * SHA-256 of each volume is checked. Otherwise only the sizes of volumes are
-   * checked.
+   * @param expected `parent` is the id of the parent of the next snapshot.
+   * Deltas that were made against another parent are ignored. `signer` is the
+   * public half of the key that must have signed the checkpoints, as for
+   * `findLeftRuns`. If `isLocal` is `true`, the storage is a folder of this
+   * machine, and the SHA-256 of each volume is checked. Otherwise only the
+   * sizes of volumes are checked.
    */
   static async read(
     storage: Storage,

@@ -94,7 +94,7 @@ export class SnapshotWriter implements AsyncDisposable {
     return this.#run.begin();
   }
 
-  /** Checks that the run may continue. See {@linkcode Run.check}. */
+  /** Checks that the run can continue. See {@linkcode Run.check}. */
   check(): Promise<void> {
     return this.#run.check();
   }

@@ -93,9 +93,9 @@ export interface SnapshotOptions {
   turn?: TurnRecord;
   /**
    * The name of the directory in the repository, of at most 4,096 characters.
-   * Snapshots with the same name follow each other, whatever the path of the
-   * directory is on this machine. Required for a stream. Default: the
-   * directory's absolute path, or the name of a `DirSet`.
+   * Snapshots with the same name form one series, whatever path the directory
+   * has on this machine. Required for a stream. Default: the directory's
+   * absolute path, or the name of a `DirSet`.
    */
   source?: string;
   /**

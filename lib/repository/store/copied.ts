@@ -84,7 +84,7 @@ export class CopiedNotes {
    * stored one.
    * @param mayVouch Called with the public key of the signer of a note. Returns
    * whether this signer may vouch for records.
-   * @throws {DeltarError} the errors of the storage.
+   * @throws {DeltarError} The errors of the storage.
    */
   async isVouched(
     record: SnapshotRecord,
