@@ -4,10 +4,11 @@
  * Each of these operations begins with a plan. `restore.ts` determines the
  * wanted state of the target: the snapshot's tree for a restore, the state
  * before the last restore for an undo, and the state before the last undo for a
- * redo (`undo.ts`; `undo_fresh.ts` for undoing a restore into a new or empty
- * directory; `undo_changes.ts` for undoing the changes between snapshots).
- * `plan.ts` compares the wanted state with the present state and lists the
- * steps. `removal.ts` decides which paths may be deleted.
+ * redo. `undo.ts` finds these earlier states, `undo_fresh.ts` plans the undo of
+ * a restore into a new or empty directory, and `undo_changes.ts` finds the
+ * wanted state for an undo of the changes between snapshots. `plan.ts` compares
+ * the wanted state with the present state and lists the steps. `removal.ts`
+ * decides which paths may be deleted.
  *
  * `session.ts` carries out a plan. First, `safety_snapshot.ts` stores the
  * entries that the plan would overwrite or delete. Then the session writes a

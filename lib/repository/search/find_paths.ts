@@ -2,10 +2,10 @@
  * Finding paths in many snapshots.
  *
  * The snapshots of a directory are compared one after the other, from the
- * newest to the oldest. Two consecutive snapshots can differ only in paths with
- * a line in a layer that only one of the two has. So only the lines of these
- * layers are compared. Each layer is read at most once, and only its lines for
- * matching paths are kept.
+ * newest to the oldest. A path can differ between two consecutive snapshots
+ * only if it has a line in a layer that only one of the snapshots has. So only
+ * the lines of these layers are compared. Each layer is read at most once, and
+ * only its lines for matching paths are kept.
  *
  * Most layers are not read at all. A snapshot merges the last layers of its
  * parent into its own layer. If this layer has no matching path, the merged

@@ -102,7 +102,7 @@ export class PieceTable {
   /**
    * Returns the stored form of an entry's content.
    *
-   * @throws {RangeError} if the content was not stored.
+   * @throws {RangeError} If the content was not stored.
    */
   stored(number: number): StoredContent {
     const content = this.get(number);
