@@ -152,7 +152,10 @@ export class StreamIndex extends PackedEntries {
     if (path === "") {
       const detail = kind === "directory" ? fault : "not a directory";
       if (detail !== undefined) {
-        throw new DeltarError("unsafe", `the root of the stream is invalid: ${detail}`);
+        throw new DeltarError(
+          "unsafe",
+          `the root of the stream is invalid: ${detail}`,
+        );
       }
       this.#root = metadataOf(member);
       this.#name(member);
