@@ -5,7 +5,7 @@ const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 
 /**
  * The maximum length of a path, in UTF-16 code units. In a `Map`, V8 hashes
- * longer texts by their length alone, so looking up a few thousand texts of
+ * longer strings by their length alone, so looking up a few thousand strings of
  * equal length takes minutes.
  */
 const MAX_PATH_LENGTH = 16_383;
@@ -69,8 +69,8 @@ export function isTooLong(path: string): boolean {
 }
 
 /**
- * Returns a skipped path as a listing contains it. A path that is too long is
- * cut at the maximum length.
+ * Returns a skipped path as it is written in a listing: a path that is too long
+ * is cut to the maximum length.
  */
 export function skippedPath(path: string): string {
   return path.length <= MAX_PATH_LENGTH

@@ -23,9 +23,9 @@ export function matcherOf(
 ): (path: string, isDirectory: boolean) => boolean {
   const bare = pattern.replace(/(?<=.)\/$/, "");
   const onlyFolders = bare !== pattern;
-  // The second pattern includes all folders again, because the content of an
-  // excluded folder would match too. A folder itself is tested without a
-  // trailing slash, so the second pattern does not apply to it.
+  // The content of an excluded folder would match too, so the second pattern
+  // includes all folders again. A folder that is tested has no trailing slash,
+  // so the second pattern does not apply to it.
   const rules = ignore({ ignorecase: false })
     .add([{ pattern: bare }, { pattern: "!*/" }]);
   return (path, isDirectory) =>

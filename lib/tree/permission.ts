@@ -4,7 +4,7 @@ import type { FileStat } from "./stat.ts";
 import type { TargetDirectory } from "./target_directory.ts";
 
 /**
- * Predicts from owners and modes which changes in a directory this process is
+ * Predicts, from owners and modes, which changes in a directory this process is
  * not permitted to make. The superuser is permitted everything. On Windows,
  * nothing is predicted.
  */
@@ -64,8 +64,8 @@ export class Permissions {
 
   #ask(path: string): { why?: string; sticky?: boolean } {
     const stat = this.#onDisk.at(path);
-    // If the folder belongs to this user, its mode does not matter, because it
-    // is changed temporarily.
+    // If the folder belongs to this user, its mode does not matter, because
+    // deltar changes the mode temporarily.
     if (stat?.kind !== "directory" || stat.uid === this.#user) return {};
     const place = this.#onDisk.place(path);
     // Deno cannot check the access to a path that is not valid UTF-8. A change

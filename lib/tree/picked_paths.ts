@@ -2,15 +2,15 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
 /**
- * The names in a folder that a walk is limited to. A name with the value
+ * The names that a limited walk visits in one folder. A name with the value
  * `"all"` was picked with everything below it. Every other name belongs to a
  * folder that contains picked paths.
  */
 export type PickedNames = Map<string, PickedNames | "all">;
 
 /**
- * Returns the picked names in the root of a directory for a list of the paths
- * that a walk is limited to.
+ * Returns the picked names in the root of a directory for the paths that a walk
+ * is limited to.
  *
  * @param paths The paths below the root, in any order.
  */
@@ -40,7 +40,7 @@ export function pickedNames(paths: Iterable<string>): PickedNames {
  * Yields the picked paths at or below the path of a picked name.
  *
  * @param path The path of the name below the root.
- * @param picked The picked names below it, or `"all"`.
+ * @param picked The picked names below this path, or `"all"`.
  */
 export function* pathsBelow(
   path: string,

@@ -62,7 +62,8 @@ export class PickedWalker extends Walker {
             "the path is now a socket or an unknown kind of entry",
           );
         }
-        // A file that cannot be read cannot be stored, so it is reported here.
+        // Opening the file fails if it cannot be read. The file is then
+        // skipped.
         if (kind === "file") folders.openFile(path).close();
         const found = stat;
         const make = () =>

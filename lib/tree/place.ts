@@ -85,7 +85,7 @@ export function pathBelow(
   directory: string,
   place: string,
 ): string | undefined {
-  // A snapshot can name a directory of another system, whose path is not
+  // A snapshot can name a directory of another system. Its path is then not
   // absolute here.
   if (!nodePath.isAbsolute(directory)) return undefined;
   const way = nodePath.relative(truePlace(directory), truePlace(place));

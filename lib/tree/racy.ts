@@ -1,7 +1,8 @@
 /**
  * The coarsest precision of file times, in nanoseconds: some file systems store
- * times in steps of two seconds. A second change within this time can leave a
- * file's times unchanged. If a file changed within this time before its state
- * was read, the next walk therefore reads the file again, as git does.
+ * times in steps of two seconds. If a file changes twice within this time, its
+ * times can be the same after both changes. The next walk therefore reads a
+ * file again if its last change was this recent when its state was read, as git
+ * does.
  */
 export const RACY_NANOSECONDS: bigint = 2_000_000_000n;

@@ -54,7 +54,7 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Returns the bytes that `decodeName` decodes to a text.
+ * Returns the bytes that `decodeName` would decode to the given text.
  *
  * @param text A name, a path or the target of a symlink.
  *
@@ -160,8 +160,8 @@ export function parsePath(spelling: string): string {
 }
 
 /**
- * Returns the bytes of a path with octal escapes, for `printf` of a shell and
- * for `setfattr --restore`. Bytes that are printable ASCII are not escaped,
+ * Returns the bytes of a path with octal escapes, for the `printf` of a shell
+ * and for `setfattr --restore`. Bytes that are printable ASCII are not escaped,
  * except the backslash and the percent sign.
  */
 export function octalName(path: string): string {

@@ -8,8 +8,8 @@ export const MAX_WHOLE_BYTES = 1 << 20;
 /**
  * Opens a file by its path.
  *
- * @param place The path, in the syntax of the operating system; symlinks are followed on the
- * path to the file, but the file itself must not be a symlink.
+ * @param place The path, in the syntax of the operating system. The file itself
+ * must not be a symlink. Symlinks in the folders above it are followed.
  * @throws The system's error, with its `code`, if the file cannot be opened.
  */
 export function openFile(place: string): OpenFile {
@@ -32,7 +32,7 @@ export function openFile(place: string): OpenFile {
  * @param file The open file, or its path. A path that is a symlink is refused.
  * @param size The maximum number of bytes to read.
  * @param buffer The buffer to read into, of at least `size` bytes. Default: a
- * new buffer, whose allocation takes longer than reading a small file.
+ * new buffer. Allocating it takes longer than reading a small file.
  */
 export function readWhole(
   file: OpenFile | string,
@@ -55,13 +55,14 @@ export function readWhole(
 
 /**
  * Yields the first `size` bytes of a file, or the whole file if it is shorter,
- * in parts of at most 1 MiB or, if `buffer` is given, of at most its length.
+ * in parts of at most 1 MiB, or of at most the length of `buffer` if it is
+ * given.
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * A file that is given by its path is closed when the loop ends.
  * @param size The maximum number of bytes to read.
- * @param buffer The buffer to read into. Each part is then valid until the next
- * one is read. By default, each part has its own memory.
+ * @param buffer The buffer to read into. If it is given, each part is valid
+ * until the next part is read. By default, each part has its own memory.
  */
 export function* readPieces(
   file: Pick<OpenFile, "read"> | string,

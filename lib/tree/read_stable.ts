@@ -68,8 +68,8 @@ type State = Pick<
  * last attempt is reported to `onSkip`.
  *
  * The bytes and the state come from the same open file, even if the name of the
- * file is given to another file during the reading. The file is opened from its
- * folder.
+ * file is given to another file during the reading. The file is opened relative
+ * to its open folder.
  *
  * @param walked The entry of the file, as the walk found it.
  * @param entry The file's entry, which is updated to the state of the file when

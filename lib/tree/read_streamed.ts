@@ -187,7 +187,10 @@ class SpooledFile implements SparseFile, Disposable {
     this.#spool.dispose();
   }
 
-  /** Returns the number of the first range that ends after an offset. */
+  /**
+   * Returns the position in `#ranges` of the first range that ends after an
+   * offset.
+   */
   #rangeAfter(offset: number): number {
     let low = 0;
     let high = this.#ranges.length;

@@ -16,7 +16,8 @@ const MAX_LINKS = 40;
  * refused, because that user could change it before the directory is written
  * to.
  *
- * @param target The path, in the syntax of the operating system; it need not exist.
+ * @param target The path, in the syntax of the operating system. It need not
+ * exist.
  * @throws {DeltarError} `unsafe` for a symlink that belongs to another user;
  * `io` if the path has more than 40 symlinks or a part of the path cannot be
  * examined.

@@ -3,7 +3,10 @@ import type { Skipped, SkipReason } from "./entry.ts";
 import type { Line } from "../bytes/listing.ts";
 import { skippedPath } from "./path.ts";
 
-/** All reasons for skipping a path. The compiler reports a missing reason. */
+/**
+ * All reasons for skipping a path. The compiler reports a reason that is
+ * missing here.
+ */
 const ALL_REASONS: Record<SkipReason, true> = {
   excluded: true,
   special: true,

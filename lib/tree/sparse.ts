@@ -41,7 +41,7 @@ export interface PlacedBytes {
 
 /** The size in bytes of the aligned blocks of zeros that a hole consists of. */
 const BLOCK_BYTES = 4096;
-/** The minimum length of a hole, in bytes. */
+/** The minimum length of a hole in a file of at most 64 GiB, in bytes. */
 const MIN_HOLE_BYTES = 1 << 16;
 /**
  * The maximum number of holes of a file. In a large file, the minimum length of
@@ -49,7 +49,8 @@ const MIN_HOLE_BYTES = 1 << 16;
  */
 const MAX_RANGES = 1 << 20;
 /**
- * The list of ranges is padded with NULs to a multiple of this number of bytes.
+ * The size of a block of the list of ranges, in bytes. The list is padded with
+ * NULs to whole blocks.
  */
 const MAP_BLOCK_BYTES = 512;
 /** The maximum number of bytes of zeros that are yielded at a time. */
@@ -66,7 +67,7 @@ export function maySparse({ size, allocated }: FileStat): boolean {
   return allocated + MIN_HOLE_BYTES <= size;
 }
 
-/** Returns the minimum length of the holes of a file, in bytes. */
+/** Returns the minimum length of a hole in a file of a given size, in bytes. */
 function minHole(size: number): number {
   let hole = MIN_HOLE_BYTES;
   while (hole * MAX_RANGES < size) hole *= 2;
@@ -74,8 +75,8 @@ function minHole(size: number): number {
 }
 
 /**
- * Finds the ranges of a file that have data. Yields after each part of the file
- * that is read.
+ * Finds the ranges of a file that have data. Yields, without a value, after it
+ * has read each part of the file.
  *
  * @param file The open file.
  * @param size The size of the file, in bytes.
@@ -124,7 +125,7 @@ export function* findData(
 }
 
 /**
- * Returns the bytes of the list of ranges with which a condensed form begins.
+ * Returns the list of ranges as the bytes at the beginning of a condensed form.
  */
 export function encodeMap(
   ranges: readonly DataRange[],
@@ -170,7 +171,7 @@ export class CondensedFile {
    * missing bytes are zeros.
    *
    * @param buffer The buffer to read into. Each part is valid until the next
-   * one is read.
+   * part is read.
    */
   *pieces(buffer: Uint8Array): Generator<Uint8Array> {
     yield this.#map;
@@ -208,8 +209,8 @@ export async function condense(
 }
 
 /**
- * Returns whether a file with these ranges has a hole. If so, it is stored in
- * condensed form.
+ * Returns whether a file with these ranges has a hole. A file with a hole is
+ * stored in condensed form.
  */
 function hasHoles(ranges: readonly DataRange[], size: number): boolean {
   return size > 0 && ranges[0]?.length !== size;
@@ -220,8 +221,8 @@ function hasHoles(ranges: readonly DataRange[], size: number): boolean {
  * reader at the start of the data.
  *
  * @param reader The reader, at the start of the condensed form.
- * @throws {DeltarError} `corrupt` if the list is invalid, `limit` if it has
- * more than 1,048,578 ranges, `truncated` if it ends early.
+ * @throws {DeltarError} `corrupt` if the list is invalid; `limit` if it has
+ * more than 1,048,578 ranges; `truncated` if it ends early.
  */
 export async function readMap(reader: ByteReader): Promise<DataRange[]> {
   const ranges: DataRange[] = [];
@@ -387,7 +388,7 @@ export async function* filled(
     while (at < end) {
       const length = Math.min(end - at, ZEROS_BYTES);
       at += length;
-      // The caller may keep or change the bytes.
+      // The caller may keep or change the bytes, so each part is a new array.
       yield new Uint8Array(length);
     }
   };
