@@ -286,8 +286,8 @@ export function checkCount(count: number, place: ErrorContext): void {
 }
 
 /**
- * Refuses ranges that overlap, are not in order, end after the file, or have a
- * total length other than `length`.
+ * Refuses ranges that overlap, are not in order, extend past the end of the
+ * file, or have a total length other than `length`.
  *
  * @param ranges The ranges.
  * @param size The size of the file in bytes.
@@ -305,13 +305,16 @@ export function checkRanges(
   let sum = 0;
   for (const range of ranges) {
     if (range.offset < end || range.length > size - range.offset) {
-      throw invalid("overlap, are not in order or end after the file", place);
+      throw invalid(
+        "overlap, are not in order or extend past the end of the file",
+        place,
+      );
     }
     end = range.offset + range.length;
     sum += range.length;
   }
   if (sum !== length) {
-    throw invalid("do not have the length of the data", place);
+    throw invalid("do not add up to the length of the data", place);
   }
 }
 

@@ -76,7 +76,7 @@ export class Spool {
    * Yields all bytes that were written, in order.
    *
    * @param buffer A buffer to read into, if the bytes are in a temporary file.
-   * Each part is then valid until the next one is read. By default, each part
+   * Each part is then valid until the next part is read. By default, each part
    * has its own memory.
    */
   *read(buffer?: Uint8Array): Generator<Uint8Array> {
@@ -104,12 +104,15 @@ export class Spool {
     return new FileAccess(this.#file.file);
   }
 
-  /** Frees the memory and deletes the file at the end of a `using` block. */
+  /**
+   * Frees the memory and deletes the temporary file, if any, at the end of a
+   * `using` block.
+   */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** Frees the memory and deletes the file. */
+  /** Frees the memory and deletes the temporary file, if any. */
   dispose(): void {
     this.#parts = [];
     this.#buffer = undefined;

@@ -8,10 +8,10 @@ import { removeTree } from "./remove_tree.ts";
  * Runs `work` with a new, empty folder inside a directory, so that the results
  * can be renamed into place. The folder is deleted afterwards. If a crash
  * leaves the folder behind, walks exclude it. The modification time of the
- * directory does not change if this process may set it.
+ * directory is restored if this process may set it.
  *
- * @param root The path, in the syntax of the operating system. The directory is created if it
- * does not exist.
+ * @param root The path, in the syntax of the operating system. The directory is
+ * created if it does not exist.
  * @param work Called with the folder's path.
  * @throws {DeltarError} `io` if the folder cannot be created.
  * @throws The errors of `work`, and of the system if the folder cannot be

@@ -38,7 +38,8 @@ export function lstat(path: string): FileStat {
 /**
  * Returns whether nothing exists at a path. A symlink is not followed.
  *
- * @param path The path, in the syntax of the operating system, which need not be valid UTF-8.
+ * @param path The path, in the syntax of the operating system. It need not be
+ * valid UTF-8.
  * @throws The error of `node:fs`, with its `code`, if this process may not
  * enter a folder on the path.
  *
@@ -57,7 +58,7 @@ export function isAbsent(path: string): boolean {
     return false;
   } catch (error) {
     const code = codeOf(error);
-    // With `ENOTDIR`, a part of the path is a file.
+    // `ENOTDIR` means that a part of the path is a file.
     if (code === "ENOENT" || code === "ENOTDIR") return true;
     // If the system call fails, `lstat` calls `node:fs`. In Deno, `node:fs`
     // refuses a path that is not valid UTF-8.
@@ -69,8 +70,8 @@ export function isAbsent(path: string): boolean {
 /**
  * Sets the access and modification times of the entry at a path. A symlink is
  * not followed. The precision is 1 ns where system calls are available (Deno
- * and Bun on Linux). Elsewhere, the time is passed as a double, whose precision
- * is 240 ns.
+ * and Bun on Linux). Elsewhere, the time is passed as a double, with a
+ * precision of 240 ns.
  *
  * @param path The path, in the syntax of the operating system.
  * @param mtime The time, in nanoseconds since 1970.

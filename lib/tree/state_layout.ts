@@ -64,7 +64,7 @@ export const ENTRY = {
   length: 20,
 } as const;
 
-/** The minimum number of words of an entry, whose name has at least a byte. */
+/** The minimum number of words of an entry. A name has at least one byte. */
 export const MIN_ENTRY_WORDS = ENTRY.length + 1;
 
 /** The bits of `st_mode` that contain the type. */

@@ -119,7 +119,7 @@ export type Identity = Pick<FileStat, "device" | "inode">;
 export const STATX_BYTES = 256;
 
 const SECOND_NS = 1_000_000_000n;
-/** The unit of the space that a file takes, in bytes. */
+/** The unit in which the space of a file is counted, in bytes. */
 const SECTOR_BYTES = 512;
 
 /** Returns the state in a `struct statx`. */
