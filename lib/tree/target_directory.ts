@@ -28,7 +28,7 @@ export class TargetDirectory {
 
   /**
    * Opens a directory until `close` is called. A directory that does not exist
-   * counts as an empty one.
+   * is treated as empty.
    *
    * @param root The path, in the syntax of the operating system.
    * @throws {DeltarError} `exists` if the path exists and is not a directory;
@@ -157,7 +157,7 @@ export class TargetDirectory {
 
   /**
    * Returns the first name in a folder that no plan may delete, or `undefined`
-   * if no name is protected. Protected are the names of journals, and of
+   * if no name is protected. The protected names are those of journals and of
    * temporary files that a running process might be writing. Where names are
    * not read as bytes, names with U+FFFD are protected too: this character can
    * represent invalid bytes, and a safety snapshot cannot store a file with

@@ -136,7 +136,8 @@ export function makeLink(
 
 /**
  * Makes the entry of a named pipe or a device; see {@linkcode makeFile}. There
- * are few such entries, so a field is added to the object.
+ * are few such entries, so the memory that an added field takes does not
+ * matter.
  *
  * @param path The path below the root.
  * @param kind The kind of the entry.
@@ -155,7 +156,7 @@ export function makeSpecial(
   return Object.assign(entry, { device: { major, minor } });
 }
 
-/** All fields of entries that the constructor {@linkcode EntryFields} sets. */
+/** The fields that the constructor {@linkcode EntryFields} sets. */
 interface AllFields extends Metadata {
   path: string;
   kind: EntryKind;

@@ -23,9 +23,9 @@ const MAX_NAME_BYTES = 1 << 16;
 
 /**
  * The state of a directory that a machine remembers between walks: for each
- * folder the names, in the system's order, and the state of each entry. A
- * folder is a block of 32-bit words. The blocks of all folders are
- * concatenated. A block has:
+ * folder, the names in the system's order and the state of each entry. A folder
+ * is a block of 32-bit words. The blocks of all folders are concatenated. A
+ * block has:
  *
  * - the number of entries, the number of words of the block, and the flags;
  * - the SHA-256 of the exclude rules, if the folder has the flag `ruled`,
@@ -238,7 +238,9 @@ export class FolderState {
           words[entry + ENTRY.size + 1] === stat[STATX.size + 1]);
   }
 
-  /** Returns whether the digest of the folder's rules is `digest`, 32 bytes. */
+  /**
+   * Returns whether the SHA-256 of the folder's rules is `digest` (32 bytes).
+   */
   hasRules(digest: Uint8Array): boolean {
     const start = 4 * (this.#at + HEAD.rules);
     return this.#bytes.subarray(start, start + 32)
@@ -283,7 +285,9 @@ export class FolderState {
     return this.#words.subarray(this.#at, this.#end);
   }
 
-  /** Yields all entries, in the system's order. */
+  /**
+   * Yields the number of the first word of each entry, in the system's order.
+   */
   *entries(): Generator<number> {
     for (let at = this.#at + HEAD.length; at < this.#end;) {
       yield at;

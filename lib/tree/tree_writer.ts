@@ -51,10 +51,10 @@ import {
 /** Options for writing a tree. */
 export interface TreeWriterOptions {
   /**
-   * Whether a file is flushed to the disk before it is renamed into place. A
-   * function is called with the path of each file and returns whether this file
-   * is flushed. Use this option for files that replace existing files. Default:
-   * `false`.
+   * Whether a file is flushed to the disk before it is renamed into place. If
+   * this is a function, it is called with the path of each file and returns
+   * whether the file is flushed. Use this option for files that replace
+   * existing files. Default: `false`.
    */
   durable?: boolean | ((path: string) => boolean);
   /**
@@ -70,17 +70,17 @@ export interface TreeWriterOptions {
    */
   onReplace?: (path: string) => void;
   /**
-   * Called with a path and an error. The error names which of the mode, time,
-   * owner and extended attributes of the path could not be set, or reports that
-   * the folder at the path was replaced. The entry is created nevertheless. By
+   * Called with a path and an error if the mode, time, owner or extended
+   * attributes of the path could not be set, or if the folder at the path was
+   * replaced. The error says which. The entry is created nevertheless. By
    * default, the error is thrown, and a file or link is not created.
    */
   onUnset?: (path: string, error: DeltarError) => void;
   /**
-   * Called with a path and an error that names the extended attributes of the
-   * path that could not be set. The entry is created nevertheless. If this
-   * callback is absent, `onUnset` is called. If both are absent, the error is
-   * thrown.
+   * Called with a path and an error if extended attributes of the path could
+   * not be set. The error names these attributes. The entry is created
+   * nevertheless. If this callback is absent, `onUnset` is called. If both are
+   * absent, the error is thrown.
    */
   onUnsetXattrs?: (path: string, error: DeltarError) => void;
   /**
@@ -162,10 +162,11 @@ export function rootOf(writer: TreeWriter): Folder {
 }
 
 /**
- * Returns the values that a thread needs to write a file, and holds the file's
- * folder until the caller releases it. Returns `undefined` if threads cannot
- * write the file, because folders are not reached by system calls, the owner is
- * invalid, the file has extended attributes, or the file would inherit an ACL.
+ * Returns the values that a thread needs to write a file, and keeps the file's
+ * folder open until the caller releases it. Returns `undefined` if threads
+ * cannot write the file, because the runtime has no system calls for folders,
+ * the owner is invalid, the file has extended attributes, or the file would
+ * inherit an ACL.
  *
  * @param writer The writer of the directory.
  * @param path The path below the root.
@@ -272,8 +273,8 @@ export class TreeWriter {
    */
   #implied = 0;
   /**
-   * The folders that this writer created, to which other users have no access,
-   * and that belong to the user and the group of the process. New files in them
+   * The folders that this writer created, that other users cannot access, and
+   * that belong to the user and the group of the process. New files in them
    * have the same owner and group, because a new file gets the group of either
    * the process or the folder.
    */
@@ -334,11 +335,11 @@ export class TreeWriter {
    * @param metadata The mode, time and owner of the directory.
    * @param isNew Whether the directory must not exist yet. Default: `false`.
    * @throws {DeltarError} `io` if something exists at the path and `isNew` is
-   * set, or the system refuses the directory; `unsafe` if the path is invalid,
-   * for example because it leads out of the root, if it has a name that this
-   * system cannot use, or if a file or link is in the place of a folder;
-   * `limit` if the number of folders without an entry of their own would exceed
-   * 4,096, plus 16 for each path that was passed to the writer.
+   * set, or the system refuses to create the directory; `unsafe` if the path is
+   * invalid, for example because it leads out of the root, if it has a name
+   * that this system cannot use, or if a file or link is in the place of a
+   * folder; `limit` if the number of folders without an entry of their own
+   * would exceed 4,096, plus 16 for each path that was passed to the writer.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
     this.#named++;
