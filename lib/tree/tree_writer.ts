@@ -533,14 +533,14 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param metadata The mode, times and owner to set.
-   * @param seen The state of the file that must be at the path. If this process
-   * is root, it can also be the state of a named pipe or device. All other
-   * entries, and files on Windows, are not compared with `seen`. By default,
-   * any entry may be at the path.
+   * @param seen The state of the file that must be at the path or, if this
+   * process is root, of the named pipe or device. All other entries, and files
+   * on Windows, are not compared with `seen`. By default, any entry may be at
+   * the path.
    * @throws {DeltarError} `changed` if a different entry is at the path, or if
-   * the number of the entry's hard links changed; `not-found` if the path does not
-   * exist; `io` if the system refuses a change; and the errors of `directory`
-   * for the path.
+   * the number of the entry's hard links changed; `not-found` if the path does
+   * not exist; `io` if the system refuses a change; and the errors of
+   * `directory` for the path.
    */
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
@@ -698,7 +698,7 @@ export class TreeWriter {
    * @param beforeRoot Called when everything except the root has its final
    * state. The callback may still change the root's content, for example by
    * deleting a journal.
-   * @throws {DeltarError} `changed` if a directory was replaced, or `io` if the
+   * @throws {DeltarError} `changed` if a directory was replaced; `io` if the
    * system refuses a change. If `onUnset` is given, an error is thrown only if
    * the root was replaced or if the error affects every path.
    */
@@ -805,8 +805,8 @@ export class TreeWriter {
     if (entered === undefined || !isSameFile(entered, folder.identity())) {
       throw new DeltarError(
         "changed",
-        "the folder was replaced by another folder, whose mode, time and owner " +
-          "were not set",
+        "the folder was replaced by another folder; the mode, time and owner " +
+          "of the new folder were not set",
         { path },
       );
     }
@@ -1295,7 +1295,7 @@ function checkName(path: string): void {
   if (fault !== undefined) throw new DeltarError("unsafe", fault, { path });
 }
 
-/** Returns a setter for the state of an entry, which is reached by its name. */
+/** Returns an object that sets the state of an entry by its name. */
 function named(folder: Folder, name: string, hasMode = false): StateSetter {
   return {
     stat: () => folder.statAt(name),

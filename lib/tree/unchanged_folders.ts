@@ -22,7 +22,7 @@ interface Folder {
   path: string;
   block: number;
   rules: IgnoreRules;
-  /** The names in the folder that the walk is limited to. */
+  /** The names that the walk visits in the folder. */
   picked: PickedNames | "all";
 }
 
@@ -30,7 +30,7 @@ interface Folder {
 export interface CompareOptions {
   /**
    * Called after each unchanged folder, with its path and the number of entries
-   * so far.
+   * compared so far.
    */
   onFolder?: (path: string, entries: number) => void;
   /** The signal that ends the comparison. */
@@ -40,7 +40,7 @@ export interface CompareOptions {
 /** The result of comparing a directory with its remembered state. */
 export interface UnchangedFolders {
   /**
-   * Whether everything in the directory that its rules do not exclude is
+   * Whether all entries of the directory that its rules do not exclude are
    * unchanged.
    */
   isAll: boolean;
@@ -55,7 +55,7 @@ export interface UnchangedFolders {
 
 /**
  * Compares a directory with its remembered state. Each folder is listed and the
- * state of each entry is compared, up to the first one that differs or is
+ * state of each entry is compared, up to the first entry that differs or is
  * flagged as doubtful. Only ignore files are read.
  *
  * @param walker The directory to compare.
@@ -126,7 +126,7 @@ async function compareFolders(
 interface ComparedFolder {
   /** Whether the folder's entries are unchanged. */
   isSame: boolean;
-  /** Whether the folder counts; see {@linkcode UnchangedFolders.blocks}. */
+  /** Whether {@linkcode UnchangedFolders.blocks} can have the folder. */
   isPlain: boolean;
   /** The folders inside the folder that are compared next. */
   below: Folder[];
@@ -203,7 +203,8 @@ function compareFolder(
         if (isMounted !== ((flags & ENTRY_FLAG.mounted) !== 0)) return false;
         if (isMounted) return true;
       }
-      // A walk compares the identity of a folder that it lists.
+      // `isSame` does not compare devices. If a device differs, the walk must
+      // list the folder.
       if (known.identity(entry).device !== deviceIn(stat)) isPlain = false;
       const block = known.blockOf(entry);
       add(decodeName(bytes.subarray(start, end)), block);
@@ -212,7 +213,7 @@ function compareFolder(
     if (isToTheEnd && seen === known.count) {
       return { isSame: true, isPlain, below };
     }
-    // A new ignore file may exclude entries of the folders inside.
+    // A new ignore file can exclude entries of the folders inside.
     if (device !== undefined || !isRuled && enter().isOwn) return DIFFERENT;
   } catch {
     return DIFFERENT;

@@ -115,7 +115,7 @@ interface Level {
    * as in the previous state. Only then are unchanged folders inside it copied.
    */
   hasSameRules: boolean;
-  /** The entries; known ones if the folder is unchanged. */
+  /** The entries of the folder, or runs of known entries if it is unchanged. */
   found: readonly (Found | KnownRun)[];
   next: number;
   /**
@@ -150,7 +150,7 @@ export function openTree(walker: Walker): OpenFolders {
 
 /**
  * Yields the entries of a directory that are neither excluded nor skipped, in
- * path order. Each folder is opened from the one above it, so the walk never
+ * path order. Each folder is opened from the folder above it, so the walk never
  * leaves the directory.
  *
  * @param walker The directory to walk.
@@ -233,7 +233,7 @@ export function* walkTree(
       mayCopy: boolean,
     ) => {
       const identity = writer.identity(place);
-      // The copy of a state has the block of the previous state.
+      // A copied entry still names the block of the previous state.
       writer.link(place, 0);
       if (device !== undefined && identity.device !== device) {
         writer.mark(place, ENTRY_FLAG.mounted);
@@ -410,8 +410,8 @@ export function* walkTree(
           yield { entry, place };
         }
         if (identity !== undefined) {
-          // Another folder may have taken the place of a folder that was
-          // unchanged.
+          // An unchanged folder might have been replaced by another folder
+          // since.
           const mayCopy = isKnown && level.hasSameRules;
           descend(path, place, level.rules, before, mayCopy);
         }
@@ -540,8 +540,8 @@ const NO_RULE_FILES: RuleSource = {
 };
 
 /**
- * Returns the level of a folder that is unchanged, whose state is copied.
- * Returns `undefined` if the folder has to be listed.
+ * Copies the state of an unchanged folder, and returns its level. Returns
+ * `undefined` if the folder must be listed.
  *
  * @param before The index of the first word of the folder's block in the
  * previous state.
@@ -583,7 +583,8 @@ function unchangedLevel(
       run = { entries, first: number, count: 1, shift: block - before };
       found.push(run);
     }
-    // The entries of a folder follow directly after the folder.
+    // The entries of a folder come directly after the folder, so the run ends
+    // here.
     if (entries.isDirectory(number)) run = undefined;
   }
   return {

@@ -277,9 +277,9 @@ export class Walker {
   }
 
   /**
-   * Returns a file's content: one array for a file of at most 1 MiB, otherwise
-   * parts. No symlink on the path is followed. The file is closed when the loop
-   * over the parts ends.
+   * Returns a file's content: as one array if the file has at most 1 MiB,
+   * otherwise in parts. No symlink on the path is followed. The file is closed
+   * when the loop over the parts ends.
    *
    * @param path The path below the root.
    * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
