@@ -28,7 +28,9 @@ export interface KnownDirectory {
   sums: string[];
 }
 
-/** The maximum number of names in a directory whose checksums are recorded. */
+/**
+ * The maximum number of checksums of names that are recorded for a directory.
+ */
 const MAX_NAMES = 50;
 
 /**
@@ -55,6 +57,8 @@ export class KnownDirectories {
   readonly #places: Places;
 
   /**
+   * Makes an instance for a folder of notes.
+   *
    * @param notes The folder of the notes. It need not exist.
    * @param places Functions of the library.
    */

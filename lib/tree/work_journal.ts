@@ -59,7 +59,8 @@ export class WorkJournal {
    * sorted by name. A file is ignored if it belongs to a user other than this
    * user or root, is larger than 64 KiB, or has a second name.
    *
-   * @param root The directory, a path of the operating system.
+   * @param root The path of the directory, in the syntax of the operating
+   * system.
    * @throws {DeltarError} `exists` if another process is changing the
    * directory; `not-found` or `io` if the directory cannot be read.
    */

@@ -32,8 +32,8 @@ export interface ExpectedContent {
 
 /**
  * Writes a new file from a single array. Returns the size and checksum of its
- * content. If `expected` is `undefined`, the checksum is not computed and is
- * empty.
+ * content. If `expected` is `undefined`, the checksum is not computed, and the
+ * returned `sha256` is empty.
  *
  * @param file The open file, which must be empty.
  * @param bytes The content.

@@ -10,7 +10,7 @@ const MAX_THREADS = 4;
 /** A small file that a thread writes. */
 export interface ThreadFile {
   /**
-   * The folder of the file. Its descriptor is held until the file is written.
+   * The folder of the file. The folder stays open until the file is written.
    */
   folder: Folder;
   /** The descriptor of the folder. */
@@ -230,7 +230,7 @@ export class WriterThreads {
    * Writes files whose content is in one frame. The promise never rejects.
    *
    * @param frame The frame. Its memory is moved to a thread.
-   * @param files The files. Their folders must be held until the promise
+   * @param files The files. Their folders must stay open until the promise
    * resolves.
    * @param temporary The beginning of the temporary names. No other file has a
    * name that begins with this text.

@@ -5,8 +5,8 @@ import { endsAll } from "./file.ts";
 /**
  * The extended attributes of a file, directory or symlink: a map from their
  * names to their values in base64. POSIX ACLs are the attributes
- * `system.posix_acl_access` and `system.posix_acl_default`, in the form in
- * which Linux returns them.
+ * `system.posix_acl_access` and `system.posix_acl_default`, in the form that
+ * Linux returns.
  */
 export type Xattrs = Readonly<Record<string, string>>;
 
@@ -17,13 +17,13 @@ export type Xattrs = Readonly<Record<string, string>>;
 export type XattrSelection = (name: string) => boolean;
 
 /**
- * The extended attributes of one entry on the disk. Errors have a `code`, as in
- * `node:fs`.
+ * Access to the extended attributes of one entry on the disk. Errors have a
+ * `code`, as in `node:fs`.
  */
 export interface XattrAccess {
   /**
-   * Returns whether the system can store an attribute with this name. Absent if
-   * the system can store attributes with any name.
+   * Returns whether the system can store an attribute with this name. The
+   * method is absent if the system can store attributes with any name.
    */
   takes?(name: string): boolean;
   /**
@@ -33,8 +33,8 @@ export interface XattrAccess {
    */
   list(): string[];
   /**
-   * Returns the value of an attribute. The array is valid until a further
-   * call of `get` or `list` for any entry.
+   * Returns the value of an attribute. The array is valid until the next call
+   * of `get` or `list` for any entry.
    */
   get(name: string): Uint8Array;
   /** Creates or replaces an attribute. */
@@ -66,7 +66,7 @@ const MAX_NAME_BYTES = 255;
 
 /**
  * The pattern of the names of the attributes that are stored and restored.
- * Attributes of other namespaces belong to file systems.
+ * Attributes of other namespaces are internal values of file systems.
  */
 const KEPT =
   /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|default)$/;
@@ -127,7 +127,7 @@ function valueOf(access: XattrAccess, name: string): string | undefined {
  * `user`, `trusted` and `security`, and the POSIX ACLs.
  *
  * @param access Access to the attributes of the entry on the disk.
- * @returns All attributes, by name; {@linkcode NO_XATTRS} if the entry has
+ * @returns These attributes, by name; {@linkcode NO_XATTRS} if the entry has
  * none.
  * @throws {DeltarError} `limit` if the attributes take more than 256 KiB.
  * @throws The error of the system, with its `code`, if an attribute cannot be
