@@ -82,7 +82,8 @@ export class KnownDirectories {
       }\n`;
       const note = this.#noteOf(directory);
       if (readNote(note) === text) {
-        // The directory might have been at another path in the meantime.
+        // This note becomes the newest again, because the directory might have
+        // been recorded at another path in the meantime.
         const now = new Date();
         utimesSync(note, now, now);
         return;
@@ -90,7 +91,7 @@ export class KnownDirectories {
       mkdirSync(this.#notes, { recursive: true, mode: 0o700 });
       writeFileSync(note, text, { mode: 0o600 });
     } catch {
-      // Without the note, the directory counts as new after a move.
+      // Without the note, a moved directory is treated as a new one.
     }
   }
 
@@ -99,11 +100,11 @@ export class KnownDirectories {
    * known directory no longer exists at its old path, and the directory at the
    * new path has the same file system, inode number and creation time, and at
    * least half of the recorded names. If there are several such directories,
-   * returns the one recorded last.
+   * the directory that was recorded last is returned.
    *
    * @param place The new path.
-   * @param isUsable Called with a known directory. Returns whether it may be
-   * returned. By default, every known directory may be returned.
+   * @param isUsable Called with a known directory. Returns whether this
+   * directory can be the result. By default, every known directory can.
    */
   movedTo(
     place: string,
@@ -156,7 +157,7 @@ export class KnownDirectories {
 /**
  * Returns whether at least half of the checksums, and at least one, are in
  * `others`. A file system can give the identity of a deleted directory to a new
- * one, so the identity alone is not enough.
+ * directory, so the identity alone is not enough.
  */
 function isMostlyIn(
   sums: readonly string[],

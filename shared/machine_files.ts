@@ -98,9 +98,9 @@ async function kept(
 }
 
 /**
- * Gives a complete file its name, unless another process has created a file
- * with this name first. On a file system without hard links, an existing file
- * is replaced.
+ * Gives a complete temporary file its final name, unless another process has
+ * already created a file with this name. On a file system without hard links,
+ * an existing file is replaced.
  */
 function makeIfAbsent(temporary: string, file: string): void {
   try {

@@ -3,9 +3,10 @@ import { delimiter, isAbsolute, join } from "node:path";
 import process from "node:process";
 
 /**
- * Returns the files that a program's name can start, in the order in which the
- * system tries them: in the folders of `PATH` or, if the name has a slash, at
- * this path. On Windows, the extensions in `PATHEXT` are added to the name.
+ * Returns the files that the name of a program can refer to, in the order in
+ * which the system tries them. They are in the folders of `PATH` or, if the
+ * name has a slash, at this path. On Windows, the extensions in `PATHEXT` are
+ * added to the name.
  */
 export function programFiles(name: string): string[] {
   const isWindows = process.platform === "win32";
@@ -14,8 +15,8 @@ export function programFiles(name: string): string[] {
     ? ["", ...(PATHEXT ?? ".COM;.EXE;.BAT;.CMD").split(";")]
     : [""];
   const isPath = (isWindows ? /[\\/:]/ : /\//).test(name);
-  // An empty folder in `PATH` is the current one. Windows always searches the
-  // current folder first.
+  // An empty entry in `PATH` means the current folder. Windows always searches
+  // the current folder first.
   const folders = [...isWindows ? [""] : [], ...PATH.split(delimiter)];
   return (isPath ? [name] : folders.map((folder) => join(folder, name)))
     .flatMap((file) => extensions.map((extension) => file + extension))
@@ -23,8 +24,9 @@ export function programFiles(name: string): string[] {
 }
 
 /**
- * Returns the absolute path of the file that a program's name starts, or
- * `undefined` if there is none. Files in the current directory do not count.
+ * Returns the absolute path of the file that the system runs for the name of a
+ * program, or `undefined` if there is none. Files in the current directory are
+ * ignored.
  *
  * @param name The name or path of the program.
  */

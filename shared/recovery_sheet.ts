@@ -2,7 +2,7 @@ import { formatDate } from "./text.ts";
 
 /** The fields of a recovery sheet. */
 export interface RecoverySheet {
-  /** The location of the repository, in the form in which it is shown. */
+  /** The location of the repository, as it is printed. */
   location: string;
   /** The URL of the S3 server, if one was given. */
   endpoint?: string;

@@ -73,7 +73,7 @@ async function compareMiddle(
   const replaced = [{ old, now, isSame: false }];
   if (old.length === 0 || now.length === 0) return replaced;
   const { diffArrays } = await import("diff");
-  // Numbers are compared in constant time, however long the lines are.
+  // Lines are replaced by numbers, which can be compared in constant time.
   const numbers = new Map<string, number>();
   const numbered = (parts: readonly string[]) =>
     parts.map((part) => {

@@ -34,7 +34,7 @@ export class TurnNotes {
   readonly #folder: string;
 
   /**
-   * Makes the notes of a directory, without reading them.
+   * Makes an instance for a directory. No note is read.
    *
    * @param name The name of the default repository of the directory.
    */

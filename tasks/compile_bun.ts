@@ -1,7 +1,8 @@
 /**
- * Builds the single binary `dist/deltar` with Bun's compiler. With the names of
- * targets, builds their binaries, such as `dist/deltar-windows-x64.exe`. With
- * `--all`, builds the binaries of all targets.
+ * Builds the single binary `dist/deltar` with Bun's compiler. If names of
+ * targets are given, builds the binaries of these targets, such as
+ * `dist/deltar-windows-x64.exe`. With `--all`, builds the binaries of all
+ * targets.
  *
  * @module
  */
@@ -13,7 +14,10 @@ import process from "node:process";
 import { run } from "./run.ts";
 import { bun } from "./runtimes.ts";
 
-/** The target name of each system in Bun's compiler, and in Bun's packages. */
+/**
+ * A map from the name of each target in Bun's compiler to its name in Bun's
+ * packages.
+ */
 const TARGETS = {
   "linux-x64": "linux-x64",
   "linux-arm64": "linux-aarch64",
@@ -55,7 +59,10 @@ if (targets.length > 0) {
   }
 } else await compile("dist/deltar", [...BYTECODE, ...words]);
 
-/** Downloads the package with a system's Bun, and returns the path of Bun. */
+/**
+ * Downloads the package with Bun for a target, and returns the path of the Bun
+ * program in it.
+ */
 function runtime(folder: string, name: string, version: string): string {
   const options = { cwd: folder, shell: process.platform === "win32" };
   const pack = ["pack", "--silent", `@oven/bun-${name}@${version}`];

@@ -10,8 +10,8 @@ import { Context } from "../cli/context.ts";
 import { createProgram } from "../cli/program.ts";
 
 /**
- * Escapes backslashes and hyphens, and dots and quotes at the beginning of a
- * line, which have a meaning in roff.
+ * Escapes the characters that have a special meaning in roff: backslashes and
+ * hyphens, and dots and quotes at the beginning of a line.
  */
 function plain(text: string): string {
   return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll(
