@@ -73,7 +73,8 @@ async function compareMiddle(
   const replaced = [{ old, now, isSame: false }];
   if (old.length === 0 || now.length === 0) return replaced;
   const { diffArrays } = await import("diff");
-  // Lines are replaced by numbers, which can be compared in constant time.
+  // Each part is replaced by a number, because numbers are compared in constant
+  // time, however long the parts are.
   const numbers = new Map<string, number>();
   const numbered = (parts: readonly string[]) =>
     parts.map((part) => {

@@ -37,8 +37,9 @@ writeFileSync(
   command.replace(/^#!.*/, "#!/usr/bin/env node"),
   { mode: 0o755 },
 );
-// Some declarations have `[Symbol.dispose]()`, which a project that compiles for
-// an older ECMAScript does not know by itself.
+// Some declarations have `[Symbol.dispose]()`. In a project that compiles for
+// an older version of ECMAScript, TypeScript does not know this symbol unless a
+// declaration refers to its library.
 for (const [name, file] of Object.entries(config.exports)) {
   if (name === "./cli") continue;
   const types = `${OUT}/${file.replace(/\.ts$/, ".d.ts")}`;

@@ -1,6 +1,6 @@
 /**
- * Finds the runtimes that the suite runs on: installed ones, or else the npm
- * packages of the same name.
+ * Finds the runtimes that the suite runs on. If a runtime is not installed, its
+ * npm package is used.
  *
  * @module
  */
@@ -45,8 +45,8 @@ const found = new Map<string, Command>();
 
 /**
  * Returns the command of a runtime in an npm package: the path of the runtime
- * itself, because npx takes a while to start it. `run` puts the runtime's folder
- * first in `PATH`, as npx does.
+ * itself, because npx takes a while to start it. `run` puts the runtime's
+ * folder first in `PATH`, as npx does.
  */
 function packaged(name: string, program: string): Command {
   const npx: Command = ["npx", "--yes", `--package=${name}`, program];

@@ -83,7 +83,10 @@ function titleOf(page: string): string {
   return title.replaceAll("`", "");
 }
 
-/** Returns the anchor of a heading, as GitHub makes it for the first such one. */
+/**
+ * Returns the anchor that GitHub gives a heading, unless an earlier heading has
+ * the same text.
+ */
 function slug(text: string): string {
   return text.toLowerCase().replaceAll(/<[^>]*>|[^\p{L}\p{N}\s_-]/gu, "")
     .trim().replaceAll(/\s/g, "-");
@@ -174,7 +177,7 @@ th, td { padding: .3rem .7rem; border: 1px solid var(--line); text-align: left;
 }
 `;
 
-/** Writes the site except the pages of the API into a folder. */
+/** Writes the site, except for the pages of the API, into a folder. */
 export function writePages(out: string): void {
   for (const page of PAGES) {
     const file = join(out, placeOf(page));

@@ -1,6 +1,6 @@
 /**
- * Runs all checks: format, lint, types, documentation, examples, publishing, and
- * the test suite on Deno, Bun and Node. With the names of test files as
+ * Runs all checks: format, lint, types, documentation, examples, publishing,
+ * and the test suite on Deno, Bun and Node. With the names of test files as
  * arguments, runs only these tests.
  *
  * @module
@@ -24,20 +24,24 @@ const SOURCES = [
   "bench",
   "extension",
 ];
-/** The sources in which a `!` on a value needs a comment that allows it. */
+/**
+ * The sources in which a non-null assertion (`!`) needs a comment that allows
+ * it.
+ */
 const STRICT = ["mod.ts", "cli.ts", "cli", "lib", "shared", "extension"];
 
 const named = process.argv.slice(2);
 const all = named.length > 0 ? named : testFiles("tests");
-/** Matches the tests that run only on Node. */
+/** The pattern of the tests that run only on Node. */
 const ONCE =
   /^tests\/(?:browser|fuzz|heavy|package|site|systems|terminal|vscode)\//;
 const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
 /**
- * Matches the tests that start many processes or try many faults, which takes
- * long. All of them run on Deno, one third on Bun and another third on Node; with
- * `SLOW=1`, or if they are named, all run on each.
+ * The pattern of the tests that take long, because they start many processes or
+ * try many faults. All of them run on Deno, one third on Bun, and another third
+ * on Node. With `SLOW=1`, or if they are named as arguments, all of them run on
+ * each runtime.
  */
 const SAMPLED = /^tests\/(?:cli|interop|repository)\//;
 const isWhole = Boolean(process.env.SLOW) || named.length > 0;
@@ -75,8 +79,8 @@ const checks: Step[] = [
   ["publishing", deno(), "publish", "--dry-run", "--allow-dirty", "--quiet"],
 ];
 /**
- * The number of processes that run the suite of a runtime at the same time. They
- * do not share environment variables.
+ * The number of processes that run the suite of a runtime at the same time. The
+ * processes do not share environment variables.
  */
 const PROCESSES = files.length > 1 ? Math.min(2, availableParallelism()) : 1;
 /** All steps. The steps of a group run at the same time. */
