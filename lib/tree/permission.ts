@@ -12,8 +12,8 @@ export class Permissions {
   readonly #onDisk: TargetDirectory;
   readonly #user = process.geteuid?.() ?? 0;
   /**
-   * The reason why names in a folder cannot be changed, if any, and whether the
-   * folder is sticky (`S_ISVTX`), by the path of the folder.
+   * A map from the path of a folder to the reason why names in the folder
+   * cannot be changed, if any, and whether the folder is sticky (`S_ISVTX`).
    */
   readonly #folders = new Map<string, { why?: string; sticky?: boolean }>();
 

@@ -67,13 +67,13 @@ type State = Pick<
  * the reader once. A larger file is read once. A file that changed during the
  * last attempt is reported to `onSkip`.
  *
- * The bytes and the state come from the same open file, even if the name of the
- * file is given to another file during the reading. The file is opened relative
- * to its open folder.
+ * The bytes and the state come from the same open file, even if another file
+ * takes the name of the file during the reading. The file is opened relative to
+ * its open folder.
  *
  * @param walked The entry of the file, as the walk found it.
- * @param entry The file's entry, which is updated to the state of the file when
- * the content was read.
+ * @param entry The file's entry. It is updated to the state that the file had
+ * when the content was read.
  * @param before The file at this path in the previous index.
  * @param shared The values that all files of the index share.
  * @returns The result of the reader, which is a promise only if the reader
@@ -142,8 +142,8 @@ async function readLarge<Facts extends FileFacts>(
 ): Promise<Facts | undefined> {
   let fault: unknown;
   let condensed: CondensedFile | undefined;
-  // If reading fails, the parts end and the error is not thrown, because the
-  // reader might be writing an archive member, which it must complete.
+  // If reading fails, the parts end without an error, because the reader might
+  // be writing an archive member that it must complete.
   const readable = function* () {
     try {
       if (condensed === undefined) yield* readPieces(file, state.size, buffer);
@@ -251,7 +251,9 @@ function gone(path: string): Skipped {
   return { path, reason: "vanished", detail: "deleted while being read" };
 }
 
-/** Updates an entry to the state of the file when its content was read. */
+/**
+ * Updates an entry to the state that the file had when its content was read.
+ */
 function update(entry: FileEntry, state: State): void {
   const { mode, mtime, uid, gid, size } = state;
   delete entry.btime;

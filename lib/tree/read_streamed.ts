@@ -18,9 +18,12 @@ import { Spool } from "./spool.ts";
 export interface StreamedFileOptions {
   /** A buffer of 1 MiB, for parts of large files. */
   buffer: Uint8Array;
-  /** Called with the number of bytes that have been read so far. */
+  /**
+   * Called while a file of more than 1 MiB is read, with the number of bytes
+   * that have been read so far.
+   */
   onRead?: (bytes: number) => void;
-  /** The signal that ends the work with the error code `aborted`. */
+  /** A signal that ends the reading with the error code `aborted`. */
   signal?: AbortSignal;
 }
 

@@ -9,8 +9,8 @@ export const MAX_RULE_FILE_BYTES = 1 << 20;
 export const CACHE_TAG = "CACHEDIR.TAG";
 
 /**
- * The first bytes of a `CACHEDIR.TAG`, as the Cache Directory Tagging
- * Specification requires them.
+ * The first bytes of a `CACHEDIR.TAG`, according to the Cache Directory Tagging
+ * Specification.
  */
 const CACHE_SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55";
 

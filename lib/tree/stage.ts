@@ -7,8 +7,9 @@ import { removeTree } from "./remove_tree.ts";
 /**
  * Runs `work` with a new, empty folder inside a directory, so that the results
  * can be renamed into place. The folder is deleted afterwards. If a crash
- * leaves the folder behind, walks exclude it. The modification time of the
- * directory is restored if this process may set it.
+ * leaves the folder behind, walks exclude it. If this process may set the
+ * modification time of the directory, creating and deleting the folder does not
+ * change this time.
  *
  * @param root The path, in the syntax of the operating system. The directory is
  * created if it does not exist.

@@ -89,8 +89,8 @@ export function setTimes(path: string, mtime: bigint): void {
 }
 
 /**
- * Returns the system calls. They are loaded at the first use, because many
- * commands do not need them.
+ * Returns the system calls. They are loaded on first use, because many commands
+ * do not need them.
  */
 function nativeCalls(): Native | undefined {
   if (!isLoaded) {
