@@ -32,7 +32,8 @@ export function programFiles(name: string): string[] {
  */
 export function programFile(name: string): string | undefined {
   const files = programFiles(name).filter((file) => isAbsolute(file));
-  // npm puts a script for sh, which has no extension, next to `deltar.cmd`.
+  // npm puts a script for sh, which has no extension and which Windows cannot
+  // run, next to `deltar.cmd`.
   return process.platform === "win32"
     ? files.find((file) => /\.(?:exe|cmd|bat|com)$/i.test(file))
     : files[0];

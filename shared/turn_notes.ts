@@ -47,8 +47,7 @@ export class TurnNotes {
   }
 
   /**
-   * Returns whether a turn is the last one of its session, and the agent has not
-   * finished it.
+   * Returns whether a turn is the last turn of its session and is not finished.
    */
   isRunning(
     { agent, session, turn }: { agent: string; session?: string; turn: number },

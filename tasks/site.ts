@@ -1,6 +1,6 @@
 /**
  * Builds the documentation as a static site, `dist/site`. `marked` renders the
- * pages in Markdown, `deno doc` the public API.
+ * Markdown pages, and `deno doc` renders the public API.
  *
  * @module
  */

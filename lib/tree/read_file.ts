@@ -13,7 +13,8 @@ export const MAX_WHOLE_BYTES = 1 << 20;
  * @throws The system's error, with its `code`, if the file cannot be opened.
  */
 export function openFile(place: string): OpenFile {
-  // In Bun, the functions of `node:path` replace bytes that are not valid UTF-8.
+  // In Bun, the functions of `node:path` replace bytes that are not valid
+  // UTF-8.
   const slash = place.isWellFormed() ? -1 : place.lastIndexOf("/");
   const [above, name] = slash < 0
     ? [nodePath.dirname(place), nodePath.basename(place)]

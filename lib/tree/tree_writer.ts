@@ -106,8 +106,8 @@ type Pending =
    */
   | Metadata & { as: "kept"; opened: boolean }
   /**
-   * The folder was created only because it is above another path. It gets the
-   * mode that the umask gives it.
+   * The folder was created only because it is above another path. Its mode is
+   * the default mode of a new folder.
    */
   | { as: "implied"; mode: number };
 

@@ -114,7 +114,8 @@ async function compareFolders(
       if (isPlain) found.blocks.add(next.block);
     } else {
       found.isAll = false;
-      // If `device` is given, `blocks` stays empty, so nothing more is compared.
+      // If `device` is given, `blocks` stays empty, so nothing more is
+      // compared.
       if (device !== undefined) return found;
     }
     for (const folder of below.reverse()) folders.push(folder);

@@ -147,8 +147,9 @@ parentPort.on("message", (job) => {
       if (!put(temporary, job.temporary + "-" + file)) continue;
       if (write(words[at], part, words, at)) done[file] = 1;
     }
-    // Memory is freed now instead of at the next garbage collection. A smaller
-    // buffer can be a part of memory that Bun shares between buffers.
+    // The memory is freed now instead of at the next garbage collection. A
+    // smaller buffer is not freed, because Bun might share its memory with
+    // other buffers.
     if (plain.buffer.byteLength >= 1 << 16) plain.buffer.transfer(0);
     bytes.buffer.transfer(0);
   } catch {
@@ -170,7 +171,7 @@ interface WriterThread {
 }
 
 /**
- * Threads that write small files. Many small files are in one zstd frame. Each
+ * Threads that write small files. A zstd frame contains many small files. Each
  * thread decompresses a frame, checks the content of the files, and writes
  * them.
  */
