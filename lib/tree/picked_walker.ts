@@ -62,8 +62,7 @@ export class PickedWalker extends Walker {
             "the path is now a socket or an unknown kind of entry",
           );
         }
-        // Opening the file fails if it cannot be read. The file is then
-        // skipped.
+        // A file that cannot be opened is skipped.
         if (kind === "file") folders.openFile(path).close();
         const found = stat;
         const make = () =>

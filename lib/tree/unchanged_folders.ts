@@ -127,7 +127,7 @@ async function compareFolders(
 interface ComparedFolder {
   /** Whether the folder's entries are unchanged. */
   isSame: boolean;
-  /** Whether {@linkcode UnchangedFolders.blocks} can have the folder. */
+  /** Whether {@linkcode UnchangedFolders.blocks} can contain the folder. */
   isPlain: boolean;
   /** The folders inside the folder that are compared next. */
   below: Folder[];
