@@ -76,7 +76,9 @@ function findRemoved(
     "not-found",
     found.length === 0
       ? `no removed snapshot has an id that begins or ends with ` +
-        `${JSON.stringify(text)}; \`deltar undelete\` lists all removed snapshots`
+        `${
+          JSON.stringify(text)
+        }; \`deltar undelete\` lists all removed snapshots`
       : `${found.length} removed snapshots have ids that begin or end with ` +
         `${JSON.stringify(text)}; add more characters`,
   );

@@ -306,8 +306,8 @@ export class Store {
         encryption === undefined
           ? "the repository was encrypted when it was first opened, and is " +
             "not encrypted now"
-          : "the repository is encrypted for a different recipient than when " +
-            "it was first opened",
+          : "the repository is encrypted for a different recipient than when it " +
+            "was first opened",
         { object: storage.location },
       );
     }

@@ -23,8 +23,8 @@ import { visibleRowUri } from "./visible_rows.ts";
 
 /**
  * The number of rows of a day that are shown at first, and that "Show More"
- * adds. VS Code creates all rows in one turn of the event loop, so many rows at
- * once would block the extension host.
+ * adds. VS Code creates all rows in one turn of the event loop, so a long list
+ * would block the extension host.
  */
 const PAGE_ROWS = 50;
 
