@@ -18,7 +18,8 @@ const ROW_PX = 24;
  *
  * @param title The title of the chart.
  * @param bars The bars.
- * @param show Called with a value. Returns it with its unit, as text.
+ * @param show Called for each bar, with its value. Returns the value with its
+ * unit, as text.
  */
 export function chart(
   title: string,

@@ -112,7 +112,8 @@ async function change(
       for (const one of work.changes) done.push(one.apply());
     } catch (error) {
       work.error = messageOf(error, context.opened);
-      // Revert the changes to the other files of this agent.
+      // An agent must not be left with only some of its files changed, so the
+      // changes to its other files are reverted.
       for (const takeBack of done.toReversed()) {
         try {
           takeBack();

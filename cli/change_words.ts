@@ -104,8 +104,8 @@ function octal(mode: number): string {
 }
 
 /**
- * Returns the old and the new owner or group, by name or, if the names are
- * equal, by number.
+ * Returns the old and the new owner or group, each by name, or by number if it
+ * has no name. If both names are equal, returns both numbers.
  */
 function owners(
   names: Readonly<Record<number, string>> = {},

@@ -200,7 +200,11 @@ class Line {
     ).at(-1);
   }
 
-  /** Returns the values of a kind that begin with the typed text. */
+  /**
+   * Returns the candidates of a kind that begin with `value`, each with `prefix`
+   * before it. For files and directories, returns only the kind, and the shell
+   * finds the names. If there are `choices`, they are the candidates.
+   */
   async candidates(
     kind: Kind | undefined,
     value: string,

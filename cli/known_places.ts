@@ -30,8 +30,9 @@ export type Loss =
    */
   | "lost"
   /**
-   * A repository was at the location. Its file system is mounted, but no longer
-   * has the repository, or the repository was in a temporary folder.
+   * A repository was at the location, and no longer exists: either the file
+   * system of the location is mounted and does not have the repository, or the
+   * repository was in a temporary folder.
    */
   | "deleted"
   /**

@@ -89,8 +89,9 @@ async function run(
       warned.add(message);
     },
   };
-  // As in other commands, a path that is not known below the current directory
-  // is relative to the directory of the snapshots.
+  // As in other commands, the path is first looked up relative to the current
+  // directory. If the snapshots do not have this path, the path is looked up
+  // relative to their root.
   const paths = new Set(
     [folder || below, folder].map((base) => joinPath(base, word)),
   );

@@ -11,7 +11,10 @@ const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 /** The name of the argument of `deltar run`. */
 const PROGRAM = "program";
 
-/** The name of the option that makes `deltar snapshot` run its arguments. */
+/**
+ * The name of the option that makes `deltar snapshot` run its arguments as a
+ * command.
+ */
 const STDIN_FROM_COMMAND = "stdinFromCommand";
 
 /** The command that prints a shell's completion script. */

@@ -24,8 +24,8 @@ interface Options {
   print?: boolean;
 }
 
-/** The default time of day of a backup. */
-const NOON = "12:30";
+/** The default time of day of a backup, in local time. */
+const DEFAULT_TIME = "12:30";
 
 /** Makes the command `deltar schedule`. */
 export function scheduleCommand(
@@ -46,7 +46,7 @@ export function scheduleCommand(
       new Option(
         "--at <time>",
         "Run at this time of day, HH:MM; with `--every hour`, only MM is used",
-      ).argParser(parseTime).default(parseTime(NOON), NOON),
+      ).argParser(parseTime).default(parseTime(DEFAULT_TIME), DEFAULT_TIME),
     )
     .option("--config <file>", "Use this configuration")
     .addOption(

@@ -74,9 +74,9 @@ export async function findFolder(
 
 /**
  * Returns the path in a snapshot, from the root, for a path that a user typed.
- * The typed path is relative to the folder of `SNAPSHOT:FOLDER`, or else to the
- * current directory. If the path exists only relative to the root of the
- * snapshot, it is taken as relative to the root.
+ * With `SNAPSHOT:FOLDER`, the typed path is relative to the folder. Otherwise it
+ * is relative to the current directory or, if it exists only there, to the root
+ * of the snapshot.
  */
 export async function pathIn(
   repository: Repository,

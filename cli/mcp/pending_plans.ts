@@ -88,9 +88,9 @@ export class PendingPlans {
       if (sumOf(now) === plan.sum) return;
       throw new DeltarError(
         "conflict",
-        "something changed after the plan was made, so the plan was not " +
-          "carried out. Nothing was changed. Call the tool without a token " +
-          "to get a new plan, and check it.",
+        "files or snapshots changed after the plan was made, so the plan was " +
+          "not carried out. The tool has changed nothing. Call it without a " +
+          "token to get a new plan, and check that plan.",
       );
     };
     return await plan.carryOut({ signal, onPlan });

@@ -75,7 +75,10 @@ export interface PlannedWork extends Pick<PendingPlan, "below" | "carryOut"> {
 /** A tool that works in two steps. */
 interface PlanningTool<Input extends { directory?: string; token?: string }>
   extends Pick<Tool<Input>, "name" | "title" | "description" | "input"> {
-  /** Called for each call without a token. Returns the planned work. */
+  /**
+   * Called with each tool call that has no token, and with its input. Returns
+   * the planned work.
+   */
   plan(call: Call, input: Input): Promise<PlannedWork>;
 }
 

@@ -19,8 +19,8 @@ const LEVELS: Record<CodecName, (number | undefined)[]> = {
   gzip: [undefined, 9],
 };
 /**
- * The limit up to which every number of random bytes is tried. Above the limit,
- * each number that is tried is twice the previous one.
+ * The number of random bytes up to which each attempt to blank a content adds
+ * one byte. After that, each attempt doubles the number.
  */
 const MAX_NOISE_STEP = 64;
 

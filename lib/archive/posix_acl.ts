@@ -19,7 +19,7 @@ const NO_ID = 0xffff_ffff;
 /** The tag of the entry that holds the mask. */
 const MASK = 0x10;
 
-/** The tags of entries, with their names in the text form. */
+/** The tags of the entries of an ACL, with their names in its text form. */
 const TAGS = [
   { tag: 0x01, name: "user", hasId: false },
   { tag: 0x02, name: "user", hasId: true },

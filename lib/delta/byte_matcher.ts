@@ -473,7 +473,10 @@ function sparseTable(parts: readonly OldPart[]): PlaceTable {
   return new PlaceTable(parts, step);
 }
 
-/** Returns the number of places in a part. */
+/**
+ * Returns the number of positions in `bytes` at which `HASHED_BYTES` bytes are
+ * hashed: one every `step` bytes.
+ */
 function placesIn(bytes: Uint8Array, step: number): number {
   return bytes.length < HASHED_BYTES
     ? 0

@@ -270,8 +270,8 @@ async function copySnapshot(
   last.known = new Set(unknown.length > 0 ? ids : ids.filter(isKnown));
   for (const id of ids) last.present.add(id);
   for (const volume of moved) {
-    // If there is a move for a volume, the next prune deletes the volume. A
-    // move is therefore not copied if the target has the old volume.
+    // The move would cause the next prune of the target to delete the old
+    // volume. If the target has this volume, the copy therefore fails.
     if (there.has(volume)) throw isOther(to.storage, volume);
     await checkMove(from, to.storage, volume);
   }

@@ -46,8 +46,8 @@ export class EntryRows<States extends EntryStates = EntryStates> {
   /** A row for each entry. See `WORDS`. */
   protected readonly rows: WordRows;
   /**
-   * A map from numbers to the entries that are not fully described by their
-   * state: links, sparse files, named pipes, devices, files that changed before
+   * A map from the number of an entry to the entry, for the entries that their
+   * state does not fully describe: links, sparse files, named pipes, devices, files that changed before
    * they were read, and entries with extended attributes.
    */
   protected readonly odd: Map<number, HashedEntry>;

@@ -164,8 +164,9 @@ export class IgnoreRules {
   /** Whether the folder itself contains ignore files or tags. */
   readonly isOwn: boolean;
   /**
-   * The rules that exclude everything in the folder except its tags. There is
-   * one rule for each tag, under the name of the tag.
+   * A map from the name of each tag file in the folder, such as
+   * `CACHEDIR.TAG`, to the rule that excludes everything in the folder except
+   * its tag files.
    */
   readonly #tags: ReadonlyMap<string, string>;
   /**

@@ -227,7 +227,7 @@ export class KnownEntries extends EntryRows<TreeState> {
 }
 
 /**
- * Adds each entry of a run to a sink. Returns the total size of the entries in
+ * Adds consecutive entries to a sink. Returns the total size of the entries in
  * bytes.
  */
 export function addEach(run: KnownRun, sink: Pick<EntrySink, "add">): number {
@@ -239,12 +239,12 @@ export function addEach(run: KnownRun, sink: Pick<EntrySink, "add">): number {
   return bytesOf(run);
 }
 
-/** Returns the path of the last entry of a run. */
+/** Returns the path of the last one of some consecutive entries. */
 export function lastPathOf({ entries, first, count }: KnownRun): string {
   return entries.path(first + count - 1);
 }
 
-/** Returns the total size of the entries of a run in bytes. */
+/** Returns the total size of consecutive entries in bytes. */
 export function bytesOf({ entries, first, count }: KnownRun): number {
   let bytes = 0;
   for (const { size } of entries.summaries(first, count)) bytes += size;

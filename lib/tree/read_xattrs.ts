@@ -4,14 +4,15 @@ import type { OpenFolders } from "./open_folders.ts";
 import { readXattrs, type XattrAccess, type Xattrs } from "./xattrs.ts";
 
 /**
- * Reads the extended attributes of an entry. If they cannot be read, the path
- * is reported to `onSkip`, because it is stored without the attributes.
+ * Reads the extended attributes of an entry. If reading fails, reports the path
+ * to `onSkip`, because the entry is stored without its attributes.
  *
  * @param path The path below the root.
  * @param access Called once. Returns access to the attributes; `undefined` if
  * the runtime has no calls for extended attributes.
- * @param onSkip Called with the path if the attributes cannot be read.
- * @returns The attributes; `undefined` if they cannot be read.
+ * @param onSkip Called with the path if reading fails.
+ * @returns The attributes; `undefined` if reading fails, or if the runtime has
+ * no calls for extended attributes.
  */
 export function xattrsOrSkip(
   path: string,

@@ -76,8 +76,9 @@ export interface PurgeOptions extends SignalOptions {
    */
   place?: string;
   /**
-   * Patterns in gitignore's syntax. A path that matches a pattern in any
-   * snapshot is purged from all snapshots. A pattern with a `/` before its end
+   * Patterns in gitignore's syntax. If a path in one of the snapshots that
+   * `from` selects matches a pattern, the path is purged from all of them. A
+   * pattern with a `/` before its end
    * is compared with whole paths, relative to `place`. Any other pattern is
    * compared with the names of files and folders. Default: none.
    */

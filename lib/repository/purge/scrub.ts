@@ -345,9 +345,9 @@ class Scrubbing {
   }
 
   /**
-   * Adds to `purged` the volumes that have a member with a purged path. These
-   * include volumes of snapshots that were removed earlier, which no tree names
-   * any longer.
+   * Adds to `purged` the volumes and signatures that have a member with a
+   * purged path. Some of these volumes belong to snapshots that were removed
+   * earlier, so no tree names them. Does nothing with `quick`.
    */
   async #scan(purged: Set<string>): Promise<void> {
     const { quick = false, onProgress } = this.#options;

@@ -334,7 +334,8 @@ export class Store {
     throw new DeltarError(
       "mismatch",
       `the id of the repository was ${pinned} when it was first opened, and ` +
-        `is now ${known}`,
+        `is now ${known}; check the location, because another repository ` +
+        "may be in its place",
       { object: storage.location },
     );
   }

@@ -604,8 +604,9 @@ function isHarmful({ lost, needing, files }: Damage): boolean {
 }
 
 /**
- * Returns whether an object is in a folder for notes, marks, checkpoints or
- * other objects that no snapshot refers to.
+ * Returns whether no snapshot refers to objects with this name: the list of
+ * recipients, and the objects in the folders for notes, marks, checkpoints and
+ * the like.
  */
 function isOwn(name: string): boolean {
   return name === RECIPIENTS ||

@@ -102,9 +102,8 @@ interface Used {
 }
 
 /**
- * Returns the number and the total size of the copies in `place`. First deletes
- * the unfinished copies that ended processes left behind, for this folder and
- * for others.
+ * Deletes the unfinished copies that ended processes left behind, for all
+ * folders. Then returns the number and the total size of the copies in `place`.
  */
 async function usedIn(place: string): Promise<Used> {
   const above = dirname(place);

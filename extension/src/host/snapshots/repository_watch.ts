@@ -11,7 +11,7 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
  */
 const QUIET_MS = 300;
 
-/** The parts of a folder that this file uses. */
+/** The members of `ProtectedFolder` that this module uses. */
 type Watched = Pick<
   ProtectedFolder,
   "config" | "isBusy" | "listed" | "refresh" | "safetySnapshots"

@@ -106,8 +106,9 @@ export function formatMoment(time: number, now: number): string {
 }
 
 /**
- * Returns the earlier time `since` in words: the time of day if it is on the
- * day of `time`, and otherwise the day.
+ * Returns the time `since`, which is before `time`, as text: only the time of
+ * day if both are on the same day, and otherwise the day. All times are in
+ * milliseconds since 1970.
  */
 export function formatSince(since: number, time: number, now: number): string {
   const day = formatDay(since, now);

@@ -45,7 +45,7 @@ export interface SnapshotNode {
   info: SnapshotInfo;
 }
 
-/** The row that shows more rows of a day. */
+/** The row that the user clicks to show more rows of a day. */
 interface MoreNode {
   kind: "more";
   day: DayNode;
