@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
+import manifest from "../../extension/package.json" with { type: "json" };
 
 /** Options for starting an editor. */
 export interface EditorOptions {
@@ -18,7 +19,7 @@ export interface EditorOptions {
   packages: string[];
   /** Whether the editor asks if a folder is trusted. */
   asksForTrust?: boolean;
-  /** The user's settings. */
+  /** The user's settings, and those of the machine. */
   settings?: Record<string, unknown>;
 }
 
@@ -41,6 +42,14 @@ const QUIET = {
   "deltar.snapshot.onOpen": false,
   "deltar.snapshot.onExternalChange": false,
 };
+
+/** The names of the settings that VS Code reads from the machine's settings. */
+const MACHINE_SETTINGS = new Set(
+  manifest.contributes.configuration
+    .flatMap(({ properties }) => Object.entries(properties))
+    .filter(([, { scope }]) => scope.startsWith("machine"))
+    .map(([name]) => name),
+);
 
 /** A separate VS Code server. */
 export class Editor {
@@ -66,11 +75,23 @@ export class Editor {
   static async start(options: EditorOptions): Promise<Editor> {
     const { editor, folder, packages } = options;
     const user = join(folder, "user");
-    fs.mkdirSync(join(user, "User"), { recursive: true });
-    fs.writeFileSync(
-      join(user, "User", "settings.json"),
-      JSON.stringify({ ...QUIET, ...options.settings }, null, 2),
-    );
+    // In a window of a server, VS Code reads the settings of the scope `machine`
+    // from a file of their own. It ignores them in the user's settings as soon
+    // as a setting of the user changes.
+    const settings = Object.entries({ ...QUIET, ...options.settings });
+    const isOfMachine = ([name]: [string, unknown]) =>
+      MACHINE_SETTINGS.has(name);
+    const files: [folder: string, settings: [string, unknown][]][] = [
+      ["User", settings.filter((one) => !isOfMachine(one))],
+      ["Machine", settings.filter(isOfMachine)],
+    ];
+    for (const [name, settings] of files) {
+      fs.mkdirSync(join(user, name), { recursive: true });
+      fs.writeFileSync(
+        join(user, name, "settings.json"),
+        JSON.stringify(Object.fromEntries(settings), null, 2),
+      );
+    }
     const words = [
       join(editor, "out", "node", "entry.js"),
       "--user-data-dir",
