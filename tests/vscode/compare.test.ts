@@ -60,6 +60,7 @@ suite([
     await window.page.getByPlaceholder("Choose the first snapshot").waitFor();
     await window.choose(/before lunch/);
     await window.page.getByPlaceholder("Choose the second snapshot").waitFor();
+    await window.picture("choose-second-snapshot");
     await window.choose(/at first/);
     await entries().filter({ hasText: "notes.md" }).first().waitFor();
     for (const name of ["LICENSE", "notes.md", "new.txt"]) {
@@ -95,6 +96,7 @@ suite([
     await first.click();
     await window.row(/before lunch/).click({ modifiers: ["Control"] });
     await window.openMenu(first, both);
+    await window.picture("menu-of-two-snapshots");
     assert.equal(
       await page.getByRole("menuitem", { name: another }).count(),
       0,

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import {
   formatDay,
   formatMoment,
+  formatMomentInText,
   formatTime,
 } from "../../extension/src/host/ui/text.ts";
 
@@ -26,4 +27,14 @@ test("formatMoment() includes the day of a time before today", () => {
   const old = new Date(2026, 10, 26, 9, 8, 7).getTime();
   assert.equal(formatMoment(now, now), "18:05:03");
   assert.equal(formatMoment(old, now), "Yesterday, 09:08:07");
+});
+
+test("formatMomentInText() does not capitalize yesterday", () => {
+  const at = (day: number) => new Date(2026, 10, day, 9, 8, 7).getTime();
+  assert.equal(formatMomentInText(now, now), "18:05:03");
+  assert.equal(formatMomentInText(at(26), now), "yesterday, 09:08:07");
+  assert.equal(
+    formatMomentInText(at(24), now),
+    "Tuesday, November 24, 09:08:07",
+  );
 });

@@ -317,6 +317,8 @@ suite([
       fs.renameSync(away, place);
       await window.reload();
       await window.command("View: Show Deltar");
+      await window.isTold("The old location");
+      await window.picture("old-location");
       await window.pressTold("The old location", "Use Old Location");
       await rowOf("plugged in").waitFor();
       await noQuestion();

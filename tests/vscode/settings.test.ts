@@ -220,6 +220,7 @@ suite([
       const kept = join(suite.folder, "kept");
       await editor.set({ "deltar.repository.location": kept });
       await window.says(/^located has no snapshots here yet\./);
+      await window.picture("another-location");
       await window.hasStatus(/Deltar: off/);
       await snapshot(/Snapshot taken, 1 file\./);
       assert.equal((await inside(kept)).length, 1);

@@ -186,6 +186,7 @@ suite([
       "Show Changes Since",
       window.line("Last Snapshot"),
     ));
+    await window.picture("task-changes-since");
     await click(window.choose("Last Snapshot"));
     const shown = window.page.locator(".multiDiffEntry");
     for (const name of ["b.ts", "made.log", "notes.md"]) {
@@ -200,7 +201,9 @@ suite([
     await click(inMenu("Find Deleted Files"));
     const line = window.line("budget.csv");
     await line.hover();
+    await window.picture("task-deleted-files");
     await click(window.press(line, "Restore File"));
+    await window.picture("task-restore-question");
     await click(window.answer(/^Restore$/));
     await window.isTold("Restored: 1 file written.");
     assert.equal(read("budget.csv"), "rent,900\n");
@@ -210,6 +213,8 @@ suite([
     await click(openDeltar());
     await click(inTitle("Snapshots", "More Actions", item("Undo Last")));
     await click(inMenu("Undo Last Restore"));
+    await window.dialog().waitFor();
+    await window.picture("task-undo-question");
     await click(window.answer("Undo Restore"));
     await window.isTold("Undone");
     assert.ok(!fs.existsSync(at("budget.csv")));
@@ -258,12 +263,17 @@ suite([
         window.page.locator(".view-line").filter({ hasText: "rent,900" }),
       ),
     );
+    // The tab would otherwise look like the tab of the current file.
+    await window.page.locator(".tab.active")
+      .filter({ hasText: /^budget\.csv \(.*\d\d:\d\d:\d\d\)$/ }).waitFor();
   }),
 
   task("restore one folder as it was before", async (click) => {
     await click(window.openMenu(explorer("src"), "Snapshots"));
     await click(openSubmenu("Snapshots", "Restore from Snapshot"));
     await click(inMenu("Restore from Snapshot"));
+    await window.line("draft sent").waitFor();
+    await window.picture("task-restore-folder-list");
     await click(window.choose("draft sent"));
     await window.picture("task-restore-folder-question");
     await click(window.answer(/^Restore$/));
@@ -277,6 +287,8 @@ suite([
     await click(openDeltar());
     await click(window.openMenu(snapshotRow(/notes\.md/), "Edit Label"));
     await click(inMenu("Edit Label"));
+    await window.page.getByPlaceholder("before the refactoring").waitFor();
+    await window.picture("task-edit-label");
     await click(type("before the refactoring", "without the paragraph"));
     await snapshotRow("without the paragraph").waitFor();
   }),
@@ -290,6 +302,8 @@ suite([
       window.page.getByPlaceholder("Search").last(),
     ));
     await click(type("Search", "says why"));
+    await window.line(/says why/).first().waitFor();
+    await window.picture("task-search-result");
     await click(window.choose(/says why/));
     await window.page.locator(".view-line")
       .filter({ hasText: /second.paragraph/ }).first().waitFor();
@@ -299,6 +313,7 @@ suite([
     await editor.set({ "deltar.snapshot.onSave": true });
     await window.hasStatus(/protected/);
     await click(window.openStatus("Pause Automatic Snapshots"));
+    await window.picture("task-status-list");
     await click(window.choose("Pause Automatic Snapshots"));
     await window.hasStatus(/paused/);
     await window.reload();

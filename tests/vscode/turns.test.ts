@@ -118,6 +118,7 @@ suite([
     await window.picture("turns");
     await window.expand(snapshots.nth(0));
     await window.row(/^new\.txt/).waitFor();
+    await window.picture("turn-changes");
   }],
 
   ["a snapshot of the hook appears in the open list", async () => {
@@ -174,6 +175,7 @@ suite([
       assert.equal(read("a.txt"), "a, edited\n");
       assert.equal(read("b.txt"), "mine\n");
       await window.row(/before undoing turn 1 · 2 files/).waitFor();
+      await window.picture("undone-turn");
     },
   ],
 

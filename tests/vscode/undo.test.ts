@@ -30,6 +30,7 @@ suite([
     await window.command("Deltar: Undo Last Restore");
     const told = await window.isTold("There is no restore to undo in small.");
     assert.equal(await told.locator(".codicon-error").count(), 0);
+    await window.picture("nothing-to-undo");
     await window.hush();
     await window.command("Deltar: Find Deleted Files…");
     await window.isTold("There are no snapshots of small yet.");
@@ -69,6 +70,7 @@ suite([
       await window.answer("Undo Restore");
       await window.isTold("Undone: 2 files written.");
       assert.equal(read("draft.txt"), "ruined\n");
+      await window.picture("undone");
       await window.hush();
       // The edit is in a safety snapshot, which is listed and can be opened.
       await window.expand(

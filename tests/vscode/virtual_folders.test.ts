@@ -118,6 +118,7 @@ suite([
     const { records } = await repositoryOf(editor, real);
     assert.equal(records.length, 2);
     await window.openStatus(IS_VIRTUAL);
+    await window.picture("status-with-virtual-folder");
     await window.page.keyboard.press("Escape");
   }],
 
@@ -185,6 +186,7 @@ suite([
     await window.isTold(
       /real: snapshot taken, 1 file; other: snapshot taken, 1 file/,
     );
+    await window.picture("untitled-workspace");
     await window.hush();
     assert.equal((await repositoryOf(second, other)).records.length, 1);
   }],

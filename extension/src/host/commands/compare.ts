@@ -8,7 +8,7 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { fileUri, versionUri } from "../folders/version_uri.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
-import { formatMoment } from "../ui/text.ts";
+import { formatMoment, formatMomentInText } from "../ui/text.ts";
 import type { ChangeNode } from "../views/change_rows.ts";
 import type { VersionNode } from "../views/history_view.ts";
 import {
@@ -105,7 +105,7 @@ export async function compareWithSnapshot(
 }
 
 /**
- * Opens a version in an editor.
+ * Opens a version in an editor, whose title has the time of the snapshot.
  *
  * @param line The number of the line to select, counted from 1. Default: none.
  */
@@ -116,10 +116,18 @@ export async function openVersion(
   line?: number,
 ): Promise<void> {
   const uri = versionUri(folder, id, path);
-  if (line === undefined) await openDiff(undefined, uri, undefined);
+  const info = [...folder.listed, ...folder.safetySnapshots]
+    .find((one) => one.id === id);
+  const title = info && `${nameOf(path)} (${moment(info)})`;
+  if (line === undefined) await openDiff(undefined, uri, title);
   else {
     const selection = new vscode.Range(line - 1, 0, line, 0);
-    await vscode.commands.executeCommand("vscode.open", uri, { selection });
+    await vscode.commands.executeCommand(
+      "vscode.open",
+      uri,
+      { selection },
+      title,
+    );
   }
 }
 
@@ -130,7 +138,8 @@ export async function openSnapshotChanges(
   const info = (await folder.snapshots()).find((one) => one.id === id);
   if (info === undefined) return;
   const before = await folder.before(info);
-  await openChanges(folder, before, info, `Snapshot of ${moment(info)}`);
+  const when = formatMomentInText(info.time, Date.now());
+  await openChanges(folder, before, info, `Snapshot of ${when}`);
 }
 
 /**
@@ -347,7 +356,10 @@ async function openDiff(
         selection: new vscode.Range(line - 1, 0, line - 1, 0),
       },
     });
-  } else await vscode.commands.executeCommand("vscode.open", left ?? right);
+  } else {
+    const file = left ?? right;
+    await vscode.commands.executeCommand("vscode.open", file, {}, title);
+  }
 }
 
 /**

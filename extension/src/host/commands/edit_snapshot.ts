@@ -4,7 +4,7 @@ import { showFailure } from "../ui/notifications.ts";
 import { explain } from "../ui/explain.ts";
 import { plural } from "../../../../shared/text.ts";
 import { showInformation, showWarning } from "../ui/messages.ts";
-import { formatMoment } from "../ui/text.ts";
+import { formatMomentInText } from "../ui/text.ts";
 import type { SnapshotNode } from "../views/snapshots_view.ts";
 import type { Context } from "./context.ts";
 
@@ -55,7 +55,7 @@ export async function removeSnapshots(
   if (nodes.length === 0) return;
   const [{ info }] = nodes;
   const what = nodes.length === 1
-    ? `the snapshot of ${formatMoment(info.time, Date.now())}`
+    ? `the snapshot of ${formatMomentInText(info.time, Date.now())}`
     : plural(nodes.length, "snapshot");
   const labels = nodes.flatMap(({ info: { label } }) =>
     label === undefined ? [] : [label]
@@ -103,7 +103,7 @@ async function offerUndo(
     try {
       await change(folder, "undelete", info.id);
     } catch (error) {
-      const moment = formatMoment(info.time, Date.now());
+      const moment = formatMomentInText(info.time, Date.now());
       failures.push(`the snapshot of ${moment}: ${explain(error)}`);
     }
   }

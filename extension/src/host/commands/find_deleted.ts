@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import { formatBytes } from "../../../../shared/text.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withoutIcons } from "../ui/plain.ts";
-import { formatMoment } from "../ui/text.ts";
+import { formatMomentInText } from "../ui/text.ts";
 import { openVersion } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { pickFolder, pickWithButtons, someSnapshots } from "./pick.ts";
@@ -35,7 +35,7 @@ export async function findDeleted(context: Context): Promise<void> {
   const chosen = await pickWithButtons(
     deleted.map(({ path, id, time, size }) => ({
       label: withoutIcons(path),
-      description: `deleted before ${formatMoment(time, now)} \u00b7 ` +
+      description: `deleted before ${formatMomentInText(time, now)} \u00b7 ` +
         formatBytes(size),
       buttons: [RESTORE],
       path,

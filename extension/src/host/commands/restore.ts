@@ -13,7 +13,7 @@ import { explain, isCancelled } from "../ui/explain.ts";
 import { showError, showInformation, showWarning } from "../ui/messages.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
 import { withoutIcons } from "../ui/plain.ts";
-import { formatMoment } from "../ui/text.ts";
+import { formatMomentInText } from "../ui/text.ts";
 import { activeUri } from "../views/history_view.ts";
 import type { Node, SnapshotNode } from "../views/snapshots_view.ts";
 import { openRestoreChanges } from "./compare.ts";
@@ -190,7 +190,7 @@ export async function restore(
       const again = "Restore\u2026";
       const answer = await showInformation(
         `These are the changes that restoring ${whatOf(folder, paths)} as of ` +
-          `${formatMoment(info.time, Date.now())} would make.`,
+          `${formatMomentInText(info.time, Date.now())} would make.`,
         again,
       );
       if (answer !== again) return undefined;
@@ -427,7 +427,7 @@ async function confirm(
   const show = "Show Changes";
   const asks = deleteOthers === undefined && deleted.length > 0;
   const answer = await showWarning(
-    `Restore ${what} as of ${formatMoment(info.time, Date.now())}?`,
+    `Restore ${what} as of ${formatMomentInText(info.time, Date.now())}?`,
     { modal: true, detail },
     ...(written.length + touched > 0 || !asks ? [restore] : []),
     ...(asks ? [remove] : []),

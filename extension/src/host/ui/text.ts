@@ -106,6 +106,14 @@ export function formatMoment(time: number, now: number): string {
 }
 
 /**
+ * Returns a time as part of a sentence or a title, in which `yesterday` is not
+ * capitalized.
+ */
+export function formatMomentInText(time: number, now: number): string {
+  return formatMoment(time, now).replace("Yesterday", "yesterday");
+}
+
+/**
  * Returns the time `since`, which is before `time`, as text: only the time of
  * day if both are on the same day, and otherwise the day. All times are in
  * milliseconds since 1970.

@@ -10,7 +10,7 @@ import {
   changesByKind,
   noSnapshotsText,
 } from "../ui/snapshot_text.ts";
-import { formatDay, formatMoment, formatTime } from "../ui/text.ts";
+import { formatDay, formatMomentInText, formatTime } from "../ui/text.ts";
 import { virtualText } from "../ui/virtual_text.ts";
 import {
   type ChangeRow,
@@ -279,7 +279,7 @@ function labelOf({ label, isSafety }: SnapshotInfo): string | undefined {
   return label?.replace(
     /(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{6}(?:-safety)?/,
     (_, year, month, day, hour, minute, second) =>
-      formatMoment(
+      formatMomentInText(
         Date.UTC(year, month - 1, day, hour, minute, second),
         Date.now(),
       ),
