@@ -99,17 +99,19 @@ suite([
       /turn 1 ?Fix \$\(trash\) \[it\]\(command:x\) \*\*now\*\* · 4 files changed/,
     );
     assert.equal(await turn(1).locator(".codicon-trash").count(), 0);
-    await window.until("a tooltip", async () => {
-      await window.page.mouse.move(640, 600);
-      await turn(1).hover();
-      const hover = window.page.locator(".monaco-hover, .workbench-hover")
-        .filter({ hasText: "Session: session-one" }).first();
-      return await hover.waitFor({ timeout: 5000 }).then(
-        () => true,
-        () => false,
-      );
-    });
-    await window.picture("turn-tooltip");
+    const tooltip = () =>
+      window.until("a tooltip", async () => {
+        await window.page.mouse.move(640, 600);
+        await turn(1).hover();
+        const hover = window.page.locator(".monaco-hover, .workbench-hover")
+          .filter({ hasText: "Session: session-one" }).first();
+        return await hover.waitFor({ timeout: 5000 }).then(
+          () => true,
+          () => false,
+        );
+      });
+    await tooltip();
+    await window.picture("turn-tooltip", tooltip);
     await window.expand(turn(1));
     const snapshots = window.rows("Snapshots")
       .filter({ hasText: /agent: (UserPromptSubmit|PreToolUse|Stop)/ });
@@ -117,7 +119,9 @@ suite([
     assert.equal(await snapshots.count(), 3);
     await window.picture("turns");
     await window.expand(snapshots.nth(0));
-    await window.row(/^new\.txt/).waitFor();
+    await window.row(/^new\.txt.*from a\.txt/).waitFor();
+    // This file also has the new content of a.txt, but it is not a copy.
+    await window.row(/^b\.txt.*6 B/).waitFor();
     await window.picture("turn-changes");
   }],
 

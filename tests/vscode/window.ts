@@ -519,12 +519,16 @@ export class Window {
   /**
    * Takes a picture in each theme, if `DELTAR_PICTURES` names a folder for the
    * pictures.
+   *
+   * @param show Called before each picture, to open what a change of the theme
+   * closes, such as a tooltip.
    */
-  async picture(name: string): Promise<void> {
+  async picture(name: string, show?: () => Promise<void>): Promise<void> {
     if (PICTURES === undefined) return;
     for (const [kind, theme, looks] of THEMES) {
       await this.#editor.set({ "workbench.colorTheme": theme });
       await this.page.locator(`.monaco-workbench.${looks}`).waitFor();
+      await show?.();
       await this.#keep(join(PICTURES, `${name}-${kind}.png`));
     }
     await this.#editor.set({ "workbench.colorTheme": null });

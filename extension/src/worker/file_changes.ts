@@ -41,7 +41,11 @@ function changeOf(change: Change): FileChange[] {
       oldSize: change.before.size,
     }),
     ...detailsOf(entry),
-    ...("from" in change && change.from !== undefined && { from: change.from }),
+    // An updated file can also have the content that another path had, but it
+    // was not moved or copied from that path.
+    ...((change.change === "renamed" || change.change === "copied") && {
+      from: change.from,
+    }),
     ...fieldsOf(change),
   }];
 }

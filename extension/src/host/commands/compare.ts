@@ -160,7 +160,11 @@ export async function compareSnapshots(
   }
   const { folder } = one;
   if (two === undefined || two.folder !== folder) {
-    const info = await pickSnapshot(folder, "Choose the second snapshot");
+    const info = await pickSnapshot(
+      folder,
+      "Choose the second snapshot",
+      one.info.id,
+    );
     if (info === undefined) return;
     two = { kind: "snapshot", folder, info };
   }
@@ -334,9 +338,8 @@ function sides(
   { change, path, from }: FileChange,
 ): Sides {
   const isNew = change === "created" || before === undefined;
-  const old = change === "updated" ? path : from ?? path;
   return [
-    isNew ? undefined : versionUri(folder, before, old),
+    isNew ? undefined : versionUri(folder, before, from ?? path),
     change === "deleted" ? undefined : versionUri(folder, after, path),
   ];
 }

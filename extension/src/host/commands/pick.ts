@@ -82,13 +82,26 @@ export async function someSnapshots(
   return snapshots;
 }
 
-/** Asks the user to choose a snapshot of a folder. */
+/**
+ * Asks the user to choose a snapshot of a folder. Returns `undefined` if the
+ * user cancels, or if there is no snapshot to choose.
+ *
+ * @param placeHolder A sentence about what the user can choose.
+ * @param other The id of a snapshot that is not listed, because the user has
+ * already chosen it.
+ */
 export async function pickSnapshot(
   folder: ProtectedFolder,
   placeHolder: string,
+  other?: string,
 ): Promise<SnapshotInfo | undefined> {
-  const snapshots = await someSnapshots(folder);
-  if (snapshots.length === 0) return undefined;
+  const all = await someSnapshots(folder);
+  if (all.length === 0) return undefined;
+  const snapshots = all.filter(({ id }) => id !== other);
+  if (snapshots.length === 0) {
+    void showInformation(`There is no other snapshot of ${folder.name} yet.`);
+    return undefined;
+  }
   const chosen = await vscode.window.showQuickPick(
     snapshotItems(snapshots.map((info) => ({ folder, info }))),
     { placeHolder, matchOnDescription: true },
