@@ -212,6 +212,7 @@ suite([
       await window.sides();
       await window.picture("changes-and-diff");
       await window.openStatus(/before lunch/);
+      await window.line("Turn On Automatic Snapshots\u2026").waitFor();
       await window.picture("status-list");
       await window.page.keyboard.press("Escape");
     },

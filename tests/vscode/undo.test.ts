@@ -27,6 +27,8 @@ suite([
     });
     window = await suite.open(editor, { folder });
     await window.command("View: Show Deltar");
+    await window.page.getByText("Automatic snapshots are turned off.").first()
+      .waitFor();
     await window.command("Deltar: Undo Last Restore");
     const told = await window.isTold("There is no restore to undo in small.");
     assert.equal(await told.locator(".codicon-error").count(), 0);

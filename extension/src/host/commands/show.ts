@@ -47,7 +47,7 @@ export async function showStatus(
       label: "$(exclude) Show Excluded and Skipped Files",
       run: () => vscode.commands.executeCommand("deltar.showSkipped"),
     },
-    ...(status.pause === undefined ? [] : [status.pause]),
+    status.automaticAction,
     // A row can be too narrow for a reason, and would then cut off the advice
     // at the end. So the advice has its own row.
     ...[...advised.values()].map(({ title, run }) => ({

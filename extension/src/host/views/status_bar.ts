@@ -34,6 +34,8 @@ export class StatusBar implements vscode.Disposable {
   readonly #folders: ProtectedFolders;
   readonly #automatic: AutomaticSnapshots;
   readonly #disposables: vscode.Disposable[];
+  /** The value of the context key that `#setContext` has set. */
+  #automaticState: string | undefined;
 
   constructor(folders: ProtectedFolders, automatic: AutomaticSnapshots) {
     this.#folders = folders;
@@ -60,6 +62,7 @@ export class StatusBar implements vscode.Disposable {
 
   /** Shows the current state. */
   update(): void {
+    this.#setContext();
     const { all } = this.#folders;
     if (all.length === 0 && this.#folders.virtualFolders.length === 0) {
       this.#item.hide();
@@ -87,9 +90,10 @@ export class StatusBar implements vscode.Disposable {
   }
 
   /**
-   * The action that pauses or resumes automatic snapshots, if they are enabled.
+   * The action that pauses or resumes automatic snapshots or, if the settings
+   * turn them off, opens the settings.
    */
-  get pause(): { label: string; run: () => unknown } | undefined {
+  get automaticAction(): { label: string; run: () => unknown } {
     const { isPaused, isOff } = this.#automatic;
     if (isPaused) {
       return {
@@ -97,7 +101,16 @@ export class StatusBar implements vscode.Disposable {
         run: () => vscode.commands.executeCommand("deltar.resume"),
       };
     }
-    if (isOff) return undefined;
+    if (isOff) {
+      return {
+        label: "$(gear) Turn On Automatic Snapshots\u2026",
+        run: () =>
+          vscode.commands.executeCommand(
+            "workbench.action.openSettings",
+            "deltar.snapshot",
+          ),
+      };
+    }
     return {
       label: "$(debug-pause) Pause Automatic Snapshots",
       run: () => vscode.commands.executeCommand("deltar.pause"),
@@ -160,6 +173,22 @@ export class StatusBar implements vscode.Disposable {
         };
     }
     return { level, reasons };
+  }
+
+  /**
+   * Sets the context key with which the view of a folder without snapshots says
+   * whether snapshots are taken automatically.
+   */
+  #setContext(): void {
+    const { isPaused, isOff } = this.#automatic;
+    const state = isPaused ? "paused" : isOff ? "off" : "on";
+    if (state === this.#automaticState) return;
+    this.#automaticState = state;
+    void vscode.commands.executeCommand(
+      "setContext",
+      "deltar.automatic",
+      state,
+    );
   }
 
   /**
