@@ -186,6 +186,9 @@ suite([
         `${picture} drawn`,
         async () => await drawing.locator("circle").count() === circles,
       );
+      // A walkthrough shows the marks of Markdown code literally.
+      const step = page.locator(".getting-started-step.expanded");
+      assert.doesNotMatch(await step.innerText(), /`/);
       await window.picture(`walkthrough-${picture}`);
     }
     fs.writeFileSync(at("notes.md"), "third thoughts\n");
