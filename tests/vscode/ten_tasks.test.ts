@@ -186,6 +186,8 @@ suite([
       "Show Changes Since",
       window.line("Last Snapshot"),
     ));
+    // Near midnight, all snapshots of the afternoon are from one day.
+    assert.equal(await window.line(/Yesterday.*Yesterday/).count(), 0);
     await window.picture("task-changes-since");
     await click(window.choose("Last Snapshot"));
     const shown = window.page.locator(".multiDiffEntry");
@@ -303,6 +305,7 @@ suite([
     ));
     await click(type("Search", "says why"));
     await window.line(/says why/).first().waitFor();
+    await window.page.getByText('2 of 3 versions with "says why".').waitFor();
     await window.picture("task-search-result");
     await click(window.choose(/says why/));
     await window.page.locator(".view-line")

@@ -3,7 +3,7 @@ import type { SnapshotInfo } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { withoutIcons } from "../ui/plain.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
-import { formatDay, formatMoment } from "../ui/text.ts";
+import { formatDay, formatMoment, formatTime } from "../ui/text.ts";
 import { compareWithWorkspace } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { pickFolder, pickSnapshot, someSnapshots } from "./pick.ts";
@@ -59,7 +59,10 @@ function momentsOf(
     info === undefined ? [] : [{
       label: `$(${info.label === undefined ? "history" : "tag"}) ${label}`,
       description: [
-        formatMoment(info.time, now),
+        // The label already names the day.
+        label === "Yesterday"
+          ? formatTime(info.time)
+          : formatMoment(info.time, now),
         ...(info.label === undefined ? [] : [info.label]),
         changedFiles(info, folder.summaryOf(info)),
       ].map(withoutIcons).join(" \u00b7 "),

@@ -52,9 +52,9 @@ export async function searchHistory(
       ],
       line: `${one.line}: ${one.excerpt}`,
     }),
-    `${
-      plural(found.length, "version")
-    } of ${searched} with "${text}".${unread}`,
+    `${found.length.toLocaleString("en")} of ${
+      plural(searched, "version")
+    } with "${text}".${unread}`,
     "Choose a version to open",
   );
   if (version === undefined) return;
