@@ -135,3 +135,21 @@ test("children lists one folder of a snapshot with kinds and sizes", () =>
       "lib.ts",
     ]);
   }));
+
+test("compare names a source only for renamed and copied files", () =>
+  withTemp(async (temp) => {
+    const { compare } = await taken(temp, [
+      (at) => {
+        fs.writeFileSync(at("a.txt"), "the same content\n");
+        fs.writeFileSync(at("b.txt"), "another content\n");
+      },
+      (at) => {
+        fs.copyFileSync(at("a.txt"), at("b.txt"));
+        fs.copyFileSync(at("a.txt"), at("c.txt"));
+      },
+    ]);
+    assert.deepEqual(
+      (await compare(1)).map(({ path, change, from }) => [path, change, from]),
+      [["b.txt", "updated", undefined], ["c.txt", "copied", "a.txt"]],
+    );
+  }));
