@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  formatDate,
   formatDay,
   formatMoment,
   formatMomentInText,
@@ -27,6 +28,10 @@ test("formatMoment() includes the day of a time before today", () => {
   const old = new Date(2026, 10, 26, 9, 8, 7).getTime();
   assert.equal(formatMoment(now, now), "18:05:03");
   assert.equal(formatMoment(old, now), "Yesterday, 09:08:07");
+});
+
+test("formatDate() includes the day and the year", () => {
+  assert.equal(formatDate(now), "Friday, November 27, 2026, 18:05:03");
 });
 
 test("formatMomentInText() does not capitalize yesterday", () => {

@@ -104,7 +104,9 @@ suite([
         await window.page.mouse.move(640, 600);
         await turn(1).hover();
         const hover = window.page.locator(".monaco-hover, .workbench-hover")
-          .filter({ hasText: "Session: session-one" }).first();
+          .filter({ hasText: "Session: session-one" })
+          .filter({ hasText: /Last snapshot: \w+, .*, \d\d:\d\d:\d\d/ })
+          .first();
         return await hover.waitFor({ timeout: 5000 }).then(
           () => true,
           () => false,

@@ -106,6 +106,14 @@ export function formatMoment(time: number, now: number): string {
 }
 
 /**
+ * Returns a time in words, for a tooltip: the day with its year, and the time of
+ * day as the rows show it.
+ */
+export function formatDate(time: number): string {
+  return `${dayFormat(true).format(time)}, ${formatTime(time)}`;
+}
+
+/**
  * Returns a time as part of a sentence or a title, in which `yesterday` is not
  * capitalized.
  */

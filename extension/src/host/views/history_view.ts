@@ -12,6 +12,7 @@ import { breakable, oneLine } from "../ui/plain.ts";
 import { summaryText } from "../ui/snapshot_text.ts";
 import {
   detailLines,
+  formatDate,
   formatDifference,
   formatMoment,
   formatSize,
@@ -245,7 +246,7 @@ function fileItem(node: VersionNode): vscode.TreeItem {
   item.contextValue = size === undefined ? "version.gone" : "version";
   item.tooltip = [
     path,
-    new Date(time).toLocaleString(),
+    formatDate(time),
     size === undefined ? "Deleted" : formatSize({ ...version, size }),
     ...turn === undefined ? [] : [`Changed in ${by}`],
     ...turn?.prompt === undefined ? [] : [oneLine(turn.prompt)],
@@ -289,7 +290,7 @@ function folderVersionItem({ folder, version, before, info }: VersionNode) {
       : "diff-modified",
   );
   item.contextValue = isGone ? "folderVersion.gone" : "folderVersion";
-  item.tooltip = [path, new Date(time).toLocaleString()].join("\n");
+  item.tooltip = [path, formatDate(time)].join("\n");
   return item;
 }
 

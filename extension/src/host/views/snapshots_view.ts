@@ -10,7 +10,12 @@ import {
   changesByKind,
   noSnapshotsText,
 } from "../ui/snapshot_text.ts";
-import { formatDay, formatMomentInText, formatTime } from "../ui/text.ts";
+import {
+  formatDate,
+  formatDay,
+  formatMomentInText,
+  formatTime,
+} from "../ui/text.ts";
 import { virtualText } from "../ui/virtual_text.ts";
 import {
   type ChangeRow,
@@ -254,12 +259,12 @@ function tooltipOf(info: SnapshotInfo): vscode.MarkdownString {
     ...(isSafety
       ? ["Safety snapshot: the files that were about to change"]
       : []),
-    new Date(time).toLocaleString(),
+    formatDate(time),
     `${plural(counts.files, "file")}, ${formatBytes(counts.bytes)}; ` +
     `${formatBytes(counts.stored)} stored`,
     ...(info.since === undefined
       ? changesByKind(info)
-      : [`Changes since ${new Date(info.since).toLocaleString()}`]),
+      : [`Changes since ${formatDate(info.since)}`]),
     ...(counts.faults > 0 ? [`${plural(counts.faults, "path")} skipped`] : []),
   ];
   return new vscode.MarkdownString(lines.join("\n\n"));

@@ -3,6 +3,7 @@ import { plural } from "../../../../shared/text.ts";
 import type { SnapshotInfo, TurnInfo } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { oneLine } from "../ui/plain.ts";
+import { formatDate } from "../ui/text.ts";
 
 /** A row with a snapshot. */
 interface SnapshotRow {
@@ -86,8 +87,8 @@ export function turnItem(
     `Turn ${number} of ${agent}`,
     ...prompt === undefined ? [] : [prompt],
     ...session === undefined ? [] : [`Session: ${oneLine(session)}`],
-    `First snapshot: ${new Date(start).toLocaleString()}`,
-    `Last snapshot: ${new Date(end).toLocaleString()}`,
+    `First snapshot: ${formatDate(start)}`,
+    `Last snapshot: ${formatDate(end)}`,
     count[0].toUpperCase() + count.slice(1),
   ].join("\n");
   item.accessibilityInformation = {
