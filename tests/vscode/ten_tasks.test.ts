@@ -290,6 +290,8 @@ suite([
     await click(window.openMenu(snapshotRow(/notes\.md/), "Edit Label"));
     await click(inMenu("Edit Label"));
     await window.page.getByPlaceholder("before the refactoring").waitFor();
+    await window.page.getByText(/Label of the snapshot of \d\d:\d\d:\d\d/)
+      .waitFor();
     await window.picture("task-edit-label");
     await click(type("before the refactoring", "without the paragraph"));
     await snapshotRow("without the paragraph").waitFor();

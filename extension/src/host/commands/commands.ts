@@ -113,7 +113,7 @@ export function registerCommands(
   const commands: Record<string, (...words: never[]) => unknown> = {
     snapshot: () => runner.takeManually(),
     snapshotWithLabel: async () => {
-      const label = await askLabel();
+      const label = await askLabel("Label of the new snapshot");
       if (label !== undefined) await runner.takeManually(label || undefined);
     },
     showStatus: () => showStatus(context, status),

@@ -14,10 +14,16 @@ const MAX_LABEL_LENGTH = 1000;
 /**
  * Asks the user for the label of a snapshot. Returns `undefined` if the user
  * cancels, and an empty text if the snapshot should have no label.
+ *
+ * @param prompt The text that names the snapshot.
+ * @param value The current label.
  */
-export async function askLabel(value = ""): Promise<string | undefined> {
+export async function askLabel(
+  prompt: string,
+  value = "",
+): Promise<string | undefined> {
   const label = await vscode.window.showInputBox({
-    prompt: "Label of the snapshot",
+    prompt,
     placeHolder: "before the refactoring",
     value,
     validateInput: (text) =>
@@ -33,7 +39,12 @@ export async function askLabel(value = ""): Promise<string | undefined> {
 export async function editLabel(
   { folder, info }: SnapshotNode,
 ): Promise<void> {
-  const label = await askLabel(info.label);
+  const moment = formatMomentInText(info.time, Date.now());
+  const label = await askLabel(
+    `Label of the snapshot of ${moment}` +
+      (info.label === undefined ? "" : ", empty for none"),
+    info.label,
+  );
   if (label === undefined || label === (info.label ?? "")) return;
   await folder.exclusive(() =>
     folder.writer.call("label", {
