@@ -103,6 +103,8 @@ suite([
           `ranges after ${done.toFixed(0)} ms`,
       );
     });
+    // The history is that of the file, and not of the text about it.
+    await window.rows("File History").nth(1).waitFor();
     await window.picture("large-file");
   }],
 

@@ -24,6 +24,7 @@ import {
   changesOf,
   rowsBelow,
 } from "./change_rows.ts";
+import { describedUri } from "./large_files.ts";
 import { nameOfTurn } from "./turn_rows.ts";
 import { visibleRowUri } from "./visible_rows.ts";
 
@@ -297,7 +298,7 @@ function folderVersionItem({ folder, version, before, info }: VersionNode) {
 /**
  * Returns the URI of the file in the active editor, which can be a text,
  * notebook, custom or diff editor. In a diff editor, this is the file on the
- * right.
+ * right. For a text about a file that is too large to show, this is that file.
  */
 export function activeUri(): vscode.Uri | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
@@ -305,7 +306,7 @@ export function activeUri(): vscode.Uri | undefined {
     input instanceof vscode.TabInputText ||
     input instanceof vscode.TabInputCustom ||
     input instanceof vscode.TabInputNotebook
-  ) return input.uri;
+  ) return describedUri(input.uri);
   if (
     input instanceof vscode.TabInputTextDiff ||
     input instanceof vscode.TabInputNotebookDiff

@@ -65,6 +65,17 @@ function sidesOf({ query }: vscode.Uri): Sides {
 }
 
 /**
+ * Returns the URI of the file that a text is about: its new state or, if the
+ * file was deleted, its old state. Returns the URI of anything other than such a
+ * text as it is.
+ */
+export function describedUri(uri: vscode.Uri): vscode.Uri {
+  if (uri.scheme !== LARGE_SCHEME) return uri;
+  const [left, right] = sidesOf(uri);
+  return right ?? left ?? uri;
+}
+
+/**
  * Provides texts about files that are too large to show. A text first has the
  * sizes of the two sides, and later also the byte ranges that differ.
  */
