@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { vsce } from "../../tasks/runtimes.ts";
+import { isNewer } from "./newer.ts";
 
 /**
  * The version of code-server, the VS Code that the tests use, in the npm
@@ -65,24 +66,53 @@ function letItLog(editor: string): void {
   );
 }
 
-/** Builds the package of the extension, and returns its path. */
+/** The files and folders of which the package of the extension is made. */
+const SOURCES = [
+  "extension",
+  "lib",
+  "shared",
+  "mod.ts",
+  "deno.json",
+  "package.json",
+  "tasks/vsix.ts",
+  "LICENSE",
+];
+
+/** The paths below `SOURCES` that are written when the package is built. */
+const PRODUCTS = ["extension/dist", "extension/LICENSE"];
+
+/**
+ * Returns the path of the extension's package. Builds the package only if a
+ * source has changed since the last time, because building takes several
+ * seconds and each test file needs the package.
+ */
 export function buildPackage(root: string): string {
+  const { version } = JSON.parse(
+    fs.readFileSync(join(root, "extension", "package.json"), "utf8"),
+  );
+  const file = join(root, "dist", `deltar-${version}.vsix`);
+  const inRoot = (path: string) => join(root, path);
+  if (isNewer(file, SOURCES.map(inRoot), PRODUCTS.map(inRoot))) return file;
   execFileSync("npx", ["--yes", "--package=deno", "deno", "task", "vsix"], {
     cwd: root,
     stdio: ["ignore", "ignore", "pipe"],
   });
-  const { version } = JSON.parse(
-    fs.readFileSync(join(root, "extension", "package.json"), "utf8"),
-  );
-  return join(root, "dist", `deltar-${version}.vsix`);
+  return file;
 }
 
 /**
- * Packs the extension that runs code for the tests, and returns the path of its
- * package.
+ * Returns the path of the package of the extension that runs code for the
+ * tests. Packs it only if it has changed since the last time.
  */
-export function packCompanion(folder: string): string {
+export function packCompanion(root: string): string {
+  const source = join(import.meta.dirname!, "companion");
+  // The packages directly in `dist` are published.
+  const folder = join(root, "dist", "tests");
   const file = join(folder, "companion.vsix");
+  if (isNewer(file, [source])) return file;
+  fs.mkdirSync(folder, { recursive: true });
+  // If packing fails, no incomplete package remains under the final name.
+  const unfinished = `${file}.part`;
   const [program, ...words] = vsce();
   execFileSync(program, [
     ...words,
@@ -91,10 +121,8 @@ export function packCompanion(folder: string): string {
     "--allow-missing-repository",
     "--skip-license",
     "--out",
-    file,
-  ], {
-    cwd: join(import.meta.dirname!, "companion"),
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+    unfinished,
+  ], { cwd: source, stdio: ["ignore", "ignore", "pipe"] });
+  fs.renameSync(unfinished, file);
   return file;
 }

@@ -73,7 +73,7 @@ export function suite(
     const browser = await startBrowser(browserFile);
     open.push(browser);
     let companionFile: string | undefined;
-    const companion = () => companionFile ??= packCompanion(folder!);
+    const companion = () => companionFile ??= packCompanion(root);
     return {
       folder,
       browser,
