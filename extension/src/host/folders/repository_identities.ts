@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { FolderConfig } from "../../shared/protocol.ts";
 
 /**
@@ -6,23 +7,23 @@ import type { FolderConfig } from "../../shared/protocol.ts";
  * second, and a worker forgets the identities when it ends.
  */
 export class RepositoryIdentities {
-  /** The identities and the user's key, by the location of the repository. */
+  /** The identities and the access to them, by the location of the repository. */
   readonly #known = new Map<
     string,
-    { key: string; identities: Promise<readonly string[]> }
+    { access: string; identities: Promise<readonly string[]> }
   >();
 
   /**
    * Returns the identities of a repository, or an empty list if they are not
-   * known. If the user's key has changed or was removed, forgets the identities
-   * and returns an empty list.
+   * known. If the user's key, the endpoint or the credentials have changed or
+   * were removed, forgets the identities and returns an empty list.
    */
   async get(config: FolderConfig): Promise<readonly string[]> {
-    const place = placeOf(config);
-    const known = this.#known.get(place);
+    const { repository } = config;
+    const known = this.#known.get(repository);
     if (known === undefined) return [];
-    if (known.key === keyOf(config)) return await known.identities;
-    this.#known.delete(place);
+    if (known.access === accessOf(config)) return await known.identities;
+    this.#known.delete(repository);
     return [];
   }
 
@@ -37,26 +38,27 @@ export class RepositoryIdentities {
     config: FolderConfig,
     read: () => Promise<readonly string[]>,
   ): void {
-    const place = placeOf(config);
-    const key = keyOf(config);
     if (typeof config.key !== "object") return;
-    if (this.#known.get(place)?.key === key) return;
+    const { repository } = config;
+    const access = accessOf(config);
+    if (this.#known.get(repository)?.access === access) return;
     const identities = read().catch(() => []).then((read) => {
       const isEmpty = read.length === 0;
-      if (isEmpty && this.#known.get(place) === known) {
-        this.#known.delete(place);
+      if (isEmpty && this.#known.get(repository) === known) {
+        this.#known.delete(repository);
       }
       return read;
     });
-    const known = { key, identities };
-    this.#known.set(place, known);
+    const known = { access, identities };
+    this.#known.set(repository, known);
   }
 }
 
-function placeOf({ repository, env }: FolderConfig): string {
-  return JSON.stringify([repository, env]);
-}
-
-function keyOf({ key }: FolderConfig): string {
-  return JSON.stringify(key ?? null);
+/**
+ * Returns the SHA-256 of the user's key, the endpoint and the credentials, so
+ * that changes of them are noticed although no secret is kept for this.
+ */
+function accessOf({ key, env }: FolderConfig): string {
+  const access = JSON.stringify([key ?? null, env ?? null]);
+  return createHash("sha256").update(access).digest("hex");
 }
