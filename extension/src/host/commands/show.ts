@@ -1,7 +1,8 @@
 import * as vscode from "vscode";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { advisedIn } from "../ui/advice.ts";
 import { showInformation } from "../ui/messages.ts";
-import { advisedIn } from "../ui/notifications.ts";
+import { takeAdvice } from "../ui/notifications.ts";
 import { withoutIcons } from "../ui/plain.ts";
 import { noFolderText } from "../ui/virtual_text.ts";
 import type { StatusBar } from "../views/status_bar.ts";
@@ -34,9 +35,6 @@ export async function showStatus(
   );
   const snapshots = lists.flat().sort((a, b) => b.info.time - a.info.time);
   const kind = vscode.QuickPickItemKind.Separator;
-  const advised = new Map(
-    reasons.flatMap(advisedIn).map((one) => [one.title, one]),
-  );
   const faults = folders.all.flatMap(({ faults }) => faults);
   const items: (vscode.QuickPickItem & { run?: () => unknown })[] = [
     {
@@ -50,9 +48,10 @@ export async function showStatus(
     status.automaticAction,
     // A row can be too narrow for a reason, and would then cut off the advice
     // at the end. So the advice has its own row.
-    ...[...advised.values()].map(({ title, run }) => ({
-      label: `$(lightbulb) ${title}`,
-      run,
+    ...advisedIn(...reasons).map((advice) => ({
+      label: `$(lightbulb) ${advice.title}`,
+      ...("setting" in advice && { description: advice.setting }),
+      run: () => takeAdvice(advice),
     })),
     ...(reasons.length > 0 ? [{ label: "reasons", kind }] : []),
     ...reasons.map((label) => ({

@@ -1,55 +1,21 @@
 import * as vscode from "vscode";
 import type { Progress } from "../../shared/protocol.ts";
-import { CREATE_ENCRYPTED, ENTER_KEY, SET_CREDENTIALS } from "./explain.ts";
+import { type Advice, advisedIn } from "./advice.ts";
 import { showError } from "./messages.ts";
 import { asSentence, withoutLinks } from "./plain.ts";
 
-/** The ids of the commands that messages advise the user to run, by title. */
-const ADVISED: Readonly<Record<string, string>> = {
-  [SET_CREDENTIALS]: "deltar.setCredentials",
-  [ENTER_KEY]: "deltar.enterKey",
-  [CREATE_ENCRYPTED]: "deltar.createEncrypted",
-};
-
-/** Matches a repository setting that a message advises the user to check. */
-const SETTING = /deltar\.repository\.\w+/;
-
-/** An action that a message advises the user to take. */
-export interface Advised {
-  /** The title of a button. */
-  title: string;
-  /** Takes the action. */
-  run: () => unknown;
-}
-
-/**
- * Returns the actions that a message advises the user to take. For each command
- * that the message names, there is an action that runs the command. If the
- * message names a repository setting, there is an action that opens the
- * setting.
- */
-export function advisedIn(message: string): Advised[] {
-  const advised: Advised[] = Object.entries(ADVISED)
-    .filter(([title]) => message.includes(title))
-    .map(([title, command]) => ({
-      title: `${title.replace("Deltar: ", "")}\u2026`,
-      run: () => vscode.commands.executeCommand(command),
-    }));
-  const [setting] = SETTING.exec(message) ?? [];
-  if (setting !== undefined) {
-    advised.push({
-      title: "Open Settings",
-      run: () =>
-        // The user settings do not include the settings of a remote machine.
-        vscode.commands.executeCommand(
-          vscode.env.remoteName === undefined
-            ? "workbench.action.openSettings"
-            : "workbench.action.openRemoteSettings",
-          { query: setting },
-        ),
-    });
+/** Takes an action that a message advises. */
+export function takeAdvice(advice: Advice): Thenable<unknown> {
+  if ("command" in advice) {
+    return vscode.commands.executeCommand(advice.command);
   }
-  return advised;
+  // The user settings do not include the settings of a remote machine.
+  return vscode.commands.executeCommand(
+    vscode.env.remoteName === undefined
+      ? "workbench.action.openSettings"
+      : "workbench.action.openRemoteSettings",
+    { query: advice.setting },
+  );
 }
 
 /**
@@ -62,7 +28,10 @@ export async function showFailure(
 ): Promise<void> {
   const answer = await showError(
     asSentence(message),
-    ...advisedIn(message),
+    ...advisedIn(message).map((advice) => ({
+      title: advice.title,
+      run: () => takeAdvice(advice),
+    })),
     { title: "Show Log", run: () => log.show() },
   );
   await answer?.run();
