@@ -41,6 +41,7 @@ import { ProtectedFolders } from "./folders/protected_folders.ts";
 import { S3Credentials } from "./folders/s3_credentials.ts";
 import { VersionFileSystem } from "./folders/version_file_system.ts";
 import { SCHEME } from "./folders/version_uri.ts";
+import { limitedOutput } from "./limited_output.ts";
 import { AutomaticSnapshots } from "./snapshots/automatic_snapshots.ts";
 import { ExternalChanges } from "./snapshots/external_changes.ts";
 import { FirstSnapshots } from "./snapshots/first_snapshots.ts";
@@ -68,7 +69,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const engine = new Engine({
     process: pathOf("process.cjs"),
     worker: pathOf("worker.cjs"),
-    onOutput: (text) => log.warn(text.trimEnd()),
+    onOutput: limitedOutput((text) => log.warn(text)),
   });
   const { writer, reader } = engine;
   const storage = extension.globalStorageUri;

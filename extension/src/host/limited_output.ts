@@ -1,0 +1,36 @@
+/** The maximum number of characters that are written in a period. */
+const MAX_CHARACTERS = 65_536;
+
+/** The length of a period in milliseconds. */
+const PERIOD_MS = 60_000;
+
+/**
+ * Returns a function that writes the output of a process to a log. Of the output
+ * in a minute, only the beginning is written, so that a process that never stops
+ * complaining does not fill the disk.
+ *
+ * @param write Called with a text for the log.
+ * @param now Returns the time in milliseconds.
+ */
+export function limitedOutput(
+  write: (text: string) => void,
+  now = () => performance.now(),
+): (text: string) => void {
+  let started = -Infinity;
+  let left = 0;
+  let isTold = false;
+  return (text) => {
+    if (now() - started >= PERIOD_MS) {
+      started = now();
+      left = MAX_CHARACTERS;
+      isTold = false;
+    }
+    const written = text.slice(0, left).trimEnd();
+    if (written !== "") write(written);
+    const isWhole = text.length <= left;
+    left = isWhole ? left - text.length : 0;
+    if (isWhole || isTold) return;
+    isTold = true;
+    write("The process wrote more. Its output is left out for up to a minute.");
+  };
+}
