@@ -4,6 +4,7 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { explain } from "../ui/explain.ts";
 import { detailLines, fieldLines, formatSize } from "../ui/text.ts";
 import { changeUri, nameOfChange } from "./change_decorations.ts";
+import { ChangesCache } from "./changes_cache.ts";
 
 /** The maximum number of changed files for which folders start expanded. */
 const MAX_OPEN_FILES = 20;
@@ -72,15 +73,9 @@ export async function changesOf(
   }
 }
 
-/** The changes that were read last, and the comparison that they are from. */
-let lastRead: { key: string; changes: Promise<FileChange[]> } | undefined;
+const cache = new ChangesCache<FileChange>();
 
-/**
- * Reads the changes between two snapshots, unless they were read last. VS Code
- * asks for the rows of a snapshot each time that a view is updated, and a large
- * list takes memory and time to decode. Snapshots never change, so the last
- * list can be used again.
- */
+/** Returns the changes between two snapshots. */
 function readChanges(
   folder: ProtectedFolder,
   before: string | undefined,
@@ -88,20 +83,12 @@ function readChanges(
   within: string,
 ): Promise<FileChange[]> {
   const { config } = folder;
+  const compared = { before, after, within };
   const key = JSON.stringify([config.repository, before, after, within]);
-  if (lastRead?.key === key) return lastRead.changes;
-  const changes = folder.reader.call("compare", {
-    config,
-    before,
-    after,
-    within,
-  });
-  const read = lastRead = { key, changes };
-  // A list that could not be read is read again the next time.
-  changes.catch(() => {
-    if (lastRead === read) lastRead = undefined;
-  });
-  return changes;
+  return cache.get(
+    key,
+    () => folder.reader.call("compare", { config, ...compared }),
+  );
 }
 
 /** Returns the rows below a row. Only the row of a folder has any. */

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ChangesCache } from "../../extension/src/host/views/changes_cache.ts";
+
+/** A cache whose lists have the given lengths, and the keys that were read. */
+function cacheOf(lengths: Record<string, number>) {
+  const cache = new ChangesCache<number>();
+  const read: string[] = [];
+  const get = (key: string) =>
+    cache.get(key, () => {
+      read.push(key);
+      return Promise.resolve(Array.from({ length: lengths[key] }, () => 1));
+    });
+  return { cache, read, get };
+}
+
+test("ChangesCache reads the lists of several expanded rows once", async () => {
+  const { read, get } = cacheOf({ a: 10, b: 20, c: 30 });
+  for (let update = 0; update < 3; update++) {
+    const lists = await Promise.all(["a", "b", "c"].map(get));
+    assert.deepEqual(lists.map(({ length }) => length), [10, 20, 30]);
+  }
+  assert.deepEqual(read, ["a", "b", "c"]);
+});
+
+test("ChangesCache forgets the lists that were not used for the longest time", async () => {
+  const { read, get } = cacheOf({ a: 8000, b: 8000, c: 8000, d: 1_000_000 });
+  for (const key of ["a", "b", "a", "c"]) await get(key);
+  assert.deepEqual(read.splice(0), ["a", "b", "c"]);
+  for (const key of ["a", "c"]) await get(key);
+  assert.deepEqual(read.splice(0), []);
+  await get("b");
+  assert.deepEqual(read.splice(0), ["b"]);
+  // A list that is longer than the limit is kept alone.
+  for (const key of ["d", "d", "a"]) await get(key);
+  assert.deepEqual(read.splice(0), ["d", "a"]);
+  await get("d");
+  assert.deepEqual(read, ["d"]);
+});
+
+test("ChangesCache reads a list again that could not be read", async () => {
+  const { cache, get } = cacheOf({ a: 1 });
+  const failed = cache.get("a", () => Promise.reject(new Error("damaged")));
+  await assert.rejects(failed, /damaged/);
+  assert.equal((await get("a")).length, 1);
+});
