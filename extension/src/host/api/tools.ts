@@ -4,6 +4,7 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { noFolderText } from "../ui/virtual_text.ts";
 import type { Snapshot } from "./api.ts";
 import type { Api } from "./make_api.ts";
+import { NO_SNAPSHOTS, snapshotWithId } from "./snapshot_with_id.ts";
 
 /**
  * The maximum number of lines that a tool returns. Further lines are only
@@ -22,16 +23,12 @@ export function registerTools(
   api: Api,
   folders: ProtectedFolders,
 ): vscode.Disposable {
-  const find = async (id: string, all?: Snapshot[]): Promise<Snapshot> => {
-    const snapshots = all ?? await api.list();
-    const found = id === "latest"
-      ? snapshots.slice(0, 1)
-      : snapshots.filter((one) => one.id.startsWith(id));
-    if (found.length === 1) return found[0];
-    throw new Error(
-      `${found.length === 0 ? "No" : "More than one"} snapshot has an id ` +
-        `that starts with ${JSON.stringify(id)}. Call deltar_list for the ids.`,
-    );
+  const find = async (id: string): Promise<Snapshot> => {
+    const snapshots = await api.list();
+    if (folders.all.length === 0) {
+      throw new Error(noFolderText(folders.virtualFolders));
+    }
+    return snapshotWithId(snapshots, id);
   };
   return vscode.Disposable.from(
     vscode.lm.registerTool<{ label?: string }>("deltar_snapshot", {
@@ -57,7 +54,7 @@ export function registerTools(
           throw new Error(noFolderText(folders.virtualFolders));
         }
         if (snapshots.length === 0) {
-          return text(["There are no snapshots yet. Call deltar_snapshot."]);
+          return text([NO_SNAPSHOTS]);
         }
         return text(snapshots.map(lineOf));
       },
