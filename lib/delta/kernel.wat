@@ -1,7 +1,8 @@
-;; The hot loops of the Rabin-Karp sum: see kernel.ts for what they mean and
-;; docs/DELTA.md for how kernel_wasm.ts is made from this file. 0x08104225 is
-;; the sum's multiplier M. When a byte leaves a window of width w,
-;; M^w (byte + M - 1) is subtracted from the sum; $power is M^w.
+;; The hot loops of the Rabin-Karp sum. kernel.ts describes the exported
+;; functions, and docs/DELTA.md describes how kernel_wasm.ts is made from this
+;; file. The multiplier M of the sum is 0x08104225. When a byte leaves a window
+;; that is w bytes wide, the product of M^w and (byte + M - 1) is subtracted from
+;; the sum. The parameter $power is M^w.
 (module
   (memory (export "memory") 1)
 

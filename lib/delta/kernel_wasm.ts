@@ -3,7 +3,7 @@
  * in hexadecimal.
  */
 export const KERNEL_SOURCE: string =
-  "ae791e08dba29d2af4c0e5eb4fc1deb1de52b847b53bc047d175f1b63583440f";
+  "378fdc15ebfe545ba9c179891f3838a9d1355150b71f77fcf3a8ee436ffa1528";
 
 /** The binary form of `kernel.wat`, in base64. */
 export const KERNEL: string =
