@@ -37,6 +37,48 @@ function rowOf(label: string) {
   return window.rows("Snapshots").filter({ hasText: `${label} · ` });
 }
 
+/**
+ * Holds the requests for the list of the current repository until `release` is
+ * called in the extension host.
+ */
+function holdLists(): Promise<void> {
+  return editor.ask(
+    `const processes = require("node:child_process");
+    const held = [];
+    let isHeld = true;
+    globalThis.listed = [];
+    globalThis.release = () => {
+      isHeld = false;
+      for (const send of held) send();
+    };
+    const watch = (child) => {
+      const { send } = child;
+      child.send = function (words, ...more) {
+        const { method, params } = words.message ?? {};
+        const pass = () => send.call(this, words, ...more);
+        if (method !== "list" || !isHeld) return pass();
+        const { repository } = params.config;
+        globalThis.listed.push(repository);
+        if (repository.includes("/disk-")) return pass();
+        held.push(pass);
+        return true;
+      };
+      return child;
+    };
+    // The process with the library can be running, and can start later.
+    const { ChildProcess, fork } = processes;
+    processes.fork = (...words) => watch(fork(...words));
+    for (const one of process._getActiveHandles()) {
+      if (one instanceof ChildProcess && one.send) watch(one);
+    }`,
+  );
+}
+
+/** Returns the repositories whose lists were requested since `holdLists`. */
+function listed(): Promise<string[]> {
+  return editor.ask("return globalThis.listed;");
+}
+
 async function noQuestion(): Promise<void> {
   await window.page.waitForTimeout(1500);
   const question = window.page.locator(".notification-toast")
@@ -170,6 +212,39 @@ suite([
       await window.pressTold(/disk-y/, "Use Old Location");
       await rowOf("at the old location").waitFor();
       assert.ok(!fs.existsSync(first) && !fs.existsSync(second));
+      await window.hush();
+      await noQuestion();
+    },
+  ],
+
+  [
+    "a third change of the location during the search is asked about once",
+    async (suite) => {
+      await holdLists();
+      for (const name of ["disk-1", "disk-2", "disk-3"]) {
+        await editor.set({
+          "deltar.repository.location": join(suite.folder, name),
+        });
+        await window.until(
+          `${name} is listed`,
+          async () => (await listed()).some((one) => one.includes(name)),
+        );
+        // The search for the first location goes on.
+        await window.until(
+          "the old location is listed",
+          async () => (await listed()).some((one) => !one.includes("disk-")),
+        );
+      }
+      // The answers to the requests for these lists arrive.
+      await window.page.waitForTimeout(1000);
+      await editor.ask("globalThis.release();");
+      const told = await window.isTold(/The new location .*disk-3/);
+      await told.hover();
+      await window.click("Clear Notification", told);
+      await window.hasStatus(/protected/);
+      await noQuestion();
+      await editor.set({ "deltar.repository.location": null });
+      await rowOf("at the old location").waitFor();
       await window.hush();
       await noQuestion();
     },

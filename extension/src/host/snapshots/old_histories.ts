@@ -163,7 +163,7 @@ export class OldHistories implements vscode.Disposable {
     };
     const work = async () => {
       await earlier;
-      await this.#offer(folder, openSince, onAnswer);
+      await this.#offer(folder, { repository, openSince, onAnswer });
     };
     const done = work().catch((error) => {
       if (isCancelled(error)) return;
@@ -206,23 +206,30 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Searches for the old history of a folder and asks about it.
+   * Searches for the old history of a folder and asks about it. Does nothing if
+   * the location has changed since the offer was made, because each location
+   * has its own offer.
    *
    * @param folder The folder.
-   * @param openSince The time to remember as the time of the first question.
-   * @param onAnswer Called when the user chooses an answer.
+   * @param offer The repository that the offer is about, the time to remember
+   * as the time of the first question, and a function that is called when the
+   * user chooses an answer.
    */
   async #offer(
     folder: ProtectedFolder,
-    openSince: number,
-    onAnswer: () => void,
+    { repository, openSince, onAnswer }: {
+      repository: string;
+      openSince: number;
+      onAnswer: () => void;
+    },
   ): Promise<void> {
-    const { repository } = folder.config;
     const isStill = () =>
       this.#options.folders.all.includes(folder) &&
       folder.config.repository === repository;
+    if (!isStill()) return;
     const found = await this.#findPlace(folder) ??
       await this.#findMoved(folder);
+    if (!isStill()) return;
     const { declined } = this.#remembered(folder);
     if (found === "unread") {
       // The next window searches again.
@@ -236,7 +243,6 @@ export class OldHistories implements vscode.Disposable {
       });
       return;
     }
-    if (!isStill()) return;
     await this.#remember(folder, { openSince });
     // After a change of the location, the question is about a repository that
     // is no longer used. VS Code cannot take the question back.
