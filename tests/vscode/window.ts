@@ -8,7 +8,7 @@ import {
   type Locator,
   type Page,
 } from "playwright-core";
-import type { Editor } from "./editor.ts";
+import { CLEAR_NOTIFICATIONS, type Editor } from "./editor.ts";
 
 /**
  * The maximum wait in milliseconds, which is long because the machine may be
@@ -252,7 +252,9 @@ export class Window {
       for (const menu of items.slice(0, -1)) {
         if (!await isDone(menu.hover({ timeout: ATTEMPT }))) return false;
       }
-      // A menu ignores clicks for a moment after it has opened.
+      // A menu ignores clicks for 100 ms after it has opened.
+      await item.waitFor({ timeout: ATTEMPT }).catch(() => {});
+      await this.page.waitForTimeout(150);
       while (await isDone(item.click({ timeout: ATTEMPT }))) {
         const gone = item.waitFor({ state: "detached", timeout: 2000 });
         if (await isDone(gone)) return true;
@@ -338,9 +340,11 @@ export class Window {
 
   /** Closes all notifications. */
   async hush(): Promise<void> {
-    await this.command("Notifications: Clear All Notifications");
-    await this.page.locator(".notification-toast").first()
-      .waitFor({ state: "detached" });
+    const toast = this.page.locator(".notification-toast").first();
+    await this.until("no notifications", async () => {
+      await this.page.keyboard.press(CLEAR_NOTIFICATIONS);
+      return await isDone(toast.waitFor({ state: "detached", timeout: 1000 }));
+    });
   }
 
   /** Returns the open question. */
