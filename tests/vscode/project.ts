@@ -65,6 +65,18 @@ export function makeProject(
 }
 
 /**
+ * The SHA-256 of the files that `stateOf` has read, by the path and the state of
+ * the file.
+ */
+const sums = new Map<string, string>();
+
+/**
+ * The time in milliseconds during which a file might change again although its
+ * times remain the same.
+ */
+const TIME_STEP_MS = 100;
+
+/**
  * Returns every path with the SHA-256 of a file, the target of a link, or the
  * word for a folder.
  */
@@ -84,11 +96,30 @@ export function stateOf(
         visit(at);
       } else if (stat.isSymbolicLink()) {
         state.set(at, `-> ${fs.readlinkSync(place)}`);
-      } else if (stat.isFile()) state.set(at, sumOf(place));
+      } else if (stat.isFile()) state.set(at, knownSumOf(place));
     }
   };
   visit("");
   return state;
+}
+
+/**
+ * Returns the SHA-256 of a file. Reads the file only if it has changed since the
+ * last time. The system changes the ctime of a file each time that the file is
+ * written, and programs cannot set it.
+ */
+function knownSumOf(file: string): string {
+  const { size, ino, mtimeNs, ctimeNs, ctimeMs } = fs.lstatSync(file, {
+    bigint: true,
+  });
+  const key = [file, size, ino, mtimeNs, ctimeNs].join(" ");
+  let sum = sums.get(key);
+  if (sum === undefined) {
+    const isSettled = Date.now() - Number(ctimeMs) > TIME_STEP_MS;
+    sum = sumOf(file);
+    if (isSettled) sums.set(key, sum);
+  }
+  return sum;
 }
 
 function sumOf(file: string): string {
