@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { MIN_PAUSE_MS } from "../../extension/src/host/snapshots/burst_timer.ts";
 import type { Editor } from "./editor.ts";
 import {
   NO_AUTOMATIC_SNAPSHOTS,
@@ -101,6 +102,12 @@ suite([
 
   ["changes to excluded files lead to no snapshot", async (suite) => {
     await openFolder(suite, "excluded");
+    // The pause after a search takes three seconds instead of thirty.
+    await editor.ask(
+      `const { setTimeout } = globalThis;
+      globalThis.setTimeout = (work, wait, ...rest) =>
+        setTimeout(work, wait === ${MIN_PAUSE_MS} ? 3000 : wait, ...rest);`,
+    );
     fs.writeFileSync(at(".git/index"), "1");
     await settled();
     assert.equal(looks("excluded"), 0);
