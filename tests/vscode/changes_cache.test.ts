@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ChangesCache } from "../../extension/src/host/views/changes_cache.ts";
+import { ChangesCache } from "../../extension/src/worker/changes_cache.ts";
 
 /** A cache whose lists have the given lengths, and the keys that were read. */
 function cacheOf(lengths: Record<string, number>) {
@@ -24,7 +24,12 @@ test("ChangesCache reads the lists of several expanded rows once", async () => {
 });
 
 test("ChangesCache forgets the lists that were not used for the longest time", async () => {
-  const { read, get } = cacheOf({ a: 8000, b: 8000, c: 8000, d: 1_000_000 });
+  const { read, get } = cacheOf({
+    a: 80_000,
+    b: 80_000,
+    c: 80_000,
+    d: 1_000_000,
+  });
   for (const key of ["a", "b", "a", "c"]) await get(key);
   assert.deepEqual(read.splice(0), ["a", "b", "c"]);
   for (const key of ["a", "c"]) await get(key);

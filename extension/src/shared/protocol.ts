@@ -220,6 +220,27 @@ export interface ChangeSummary {
   folder: string;
 }
 
+/** A folder with changed files in it. */
+export interface ChangedFolder {
+  /** The path of the folder. */
+  path: string;
+  /**
+   * The displayed text. If all changes in a folder are in a single subfolder,
+   * one row shows the names of both folders, such as `src/lib`.
+   */
+  title: string;
+  /** Whether all of the files were deleted. */
+  isGone: boolean;
+}
+
+/** The part of a list of changes that is directly below a folder. */
+export interface ChangesBelow extends Pick<ChangeSummary, "changed" | "first"> {
+  /** The folders with changes. */
+  folders: ChangedFolder[];
+  /** The changed files. */
+  files: FileChange[];
+}
+
 /** A version of a file or folder. */
 export interface FileVersion extends EntryDetails {
   /** The id of the first snapshot with this version. */
@@ -524,6 +545,20 @@ export interface Methods {
       within?: string;
     },
     FileChange[],
+  ];
+  /**
+   * Returns the changes that `compare` returns, but only those directly below
+   * the folder `path`, which is empty for the workspace folder.
+   */
+  changesBelow: [
+    {
+      config: FolderConfig;
+      before: string | undefined;
+      after: string;
+      within: string;
+      path: string;
+    },
+    ChangesBelow,
   ];
   /**
    * Returns a summary of the changes in the folder `within` between two

@@ -14,15 +14,19 @@ import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { isFault, isWithin } from "../../../lib/tree/mod.ts";
 import type {
   DeletedFile,
+  FileChange,
   FileVersion,
   FolderChild,
   FolderConfig,
   Method,
+  Methods,
   SkippedPath,
   SnapshotInfo,
 } from "../shared/protocol.ts";
 import { changeSummary } from "./change_summary.ts";
 import { changedRanges } from "./changed_ranges.ts";
+import { changesBelow } from "./changes_below.ts";
+import { ChangesCache } from "./changes_cache.ts";
 import { detailsOf, textOf } from "./entry_details.ts";
 import { fileChanges, withoutOldPaths } from "./file_changes.ts";
 import { fileEntry } from "./file_entry.ts";
@@ -48,6 +52,28 @@ export function createMethods(
   repositories: Repositories = new Repositories(),
 ): { [M in Method]: Handler<M> } {
   const trees = new TreeCache();
+  const lists = new ChangesCache<FileChange>();
+  const changesBetween = async (
+    { config, before, after, within = "" }: Methods["compare"][0],
+    signal: AbortSignal,
+  ): Promise<FileChange[]> => {
+    const repository = await repositories.open(config);
+    const key = JSON.stringify([repository.id, before, after, within]);
+    const list = await lists.get(key, async () => {
+      const now = await trees.get(repository, after);
+      const old = before === undefined
+        ? Tree.empty()
+        : await trees.get(repository, before);
+      const { changes } = DiffIndex.compute(now.index, old.index);
+      return fileChanges(changes).filter(({ path, from = path, change }) =>
+        isWithin(path, within) || change === "renamed" && isWithin(from, within)
+      );
+    });
+    // Several requests can wait for the same list, so cancelling one of them
+    // does not stop the others.
+    checkAborted(signal);
+    return list;
+  };
   return {
     ...restoreMethods(repositories),
     ...keyMethods(repositories),
@@ -115,17 +141,10 @@ export function createMethods(
       return [...taken, ...safety].sort((a, b) => a.id < b.id ? 1 : -1);
     },
 
-    async compare({ config, before, after, within = "" }, { signal }) {
-      const repository = await repositories.open(config);
-      const now = await trees.get(repository, after);
-      const old = before === undefined
-        ? Tree.empty()
-        : await trees.get(repository, before);
-      checkAborted(signal);
-      const { changes } = DiffIndex.compute(now.index, old.index);
-      return fileChanges(changes).filter(({ path, from = path, change }) =>
-        isWithin(path, within) || change === "renamed" && isWithin(from, within)
-      );
+    compare: (params, { signal }) => changesBetween(params, signal),
+
+    async changesBelow({ path, ...compared }, { signal }) {
+      return changesBelow(await changesBetween(compared, signal), path);
     },
 
     async summary({ config, before, after, within }, { signal }) {

@@ -44,8 +44,9 @@ export async function restoreLines(
   for (const node of nodes) {
     if (node.kind !== "change" && node.kind !== "folder") continue;
     const { folder, info } = node;
-    const changes = node.kind === "change" ? [node.change] : node.changes;
-    const isGone = changes.every(({ change }) => change === "deleted");
+    const isGone = node.kind === "change"
+      ? node.change.change === "deleted"
+      : node.isGone;
     const id = isGone ? await folder.before(info) : info.id;
     if (id === undefined) continue;
     const key = `${folder.uri} ${id}`;

@@ -1,9 +1,5 @@
 import * as vscode from "vscode";
-import type {
-  ChangeSummary,
-  FileChange,
-  FolderConfig,
-} from "../../shared/protocol.ts";
+import type { ChangeSummary, FolderConfig } from "../../shared/protocol.ts";
 import type { Caller } from "../engine.ts";
 
 /** The fields of a folder that are needed to read its summaries. */
@@ -67,17 +63,17 @@ export class ChangeSummaries implements vscode.Disposable {
     this.#queue = this.#queue.then(read).catch(() => {});
   }
 
-  /** Updates a summary from the list of the changes that it summarizes. */
-  add(comparison: Comparison, shown: readonly FileChange[]): void {
+  /**
+   * Updates a summary from the list of the changes that it summarizes. Replaces
+   * only the number and the names of the changes.
+   */
+  add(
+    comparison: Comparison,
+    listed: Pick<ChangeSummary, "changed" | "first">,
+  ): void {
     const known = this.of(comparison);
-    if (known?.changed === shown.length) return;
-    const names = shown.slice(0, 2);
-    this.#set(comparison, {
-      folder: "",
-      ...known,
-      changed: shown.length,
-      first: names.map(({ path, change }) => ({ path, change })),
-    });
+    if (known?.changed === listed.changed) return;
+    this.#set(comparison, { folder: "", ...known, ...listed });
   }
 
   dispose(): void {

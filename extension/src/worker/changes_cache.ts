@@ -2,7 +2,7 @@
  * The maximum number of changes that are kept, in all lists together. A single
  * list can be longer.
  */
-const MAX_KEPT_CHANGES = 20_000;
+const MAX_KEPT_CHANGES = 200_000;
 
 /** A list that is kept, or that is being read. */
 interface Kept<Change> {
@@ -13,9 +13,8 @@ interface Kept<Change> {
 
 /**
  * The lists of changes that were used last. VS Code asks for the rows of all
- * expanded snapshots each time that a view is updated, and a large list takes
- * memory and time to decode. Snapshots never change, so a list can be used
- * again.
+ * expanded folders each time that a view is updated, and a large list takes time
+ * to compute. Snapshots never change, so a list can be used again.
  */
 export class ChangesCache<Change> {
   /** The lists by their keys, the least recently used one first. */
