@@ -6,7 +6,7 @@ import { codeOf } from "../shared/error_code.ts";
 import { toPattern } from "./patterns.ts";
 import { parseBytes } from "./quantity.ts";
 
-/** The options that exclude paths. */
+/** Options for excluding paths. */
 export interface ExcludeOptions {
   exclude: string[];
   iexclude: string[];

@@ -344,8 +344,8 @@ function warn(
   for (const { path, sameAs, snapshot } of others) {
     out.warn(
       `${showPath(path)}${snapshot === undefined ? "" : ` in ${snapshot}`}: ` +
-        `has the same content as ${showPath(sameAs)}, so this content stays; ` +
-        "`--all` purges it, too",
+        `this path has the same content as ${showPath(sameAs)}, so the ` +
+        "content stays in the repository; `--all` purges it, too",
     );
   }
   if (running.length > 0) {

@@ -1,7 +1,7 @@
 import { formatBytes } from "../shared/text.ts";
 import { formatDuration } from "./text.ts";
 
-/** The progress of long work, in bytes. */
+/** The progress of a long operation, in bytes. */
 export interface Meter {
   /** The number of bytes processed so far. */
   bytes: number;

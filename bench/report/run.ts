@@ -283,12 +283,12 @@ function described(date: string, machine: string[]): string {
 
 const WORKLOADS: Record<string, string> = {
   tree:
-    "The files are those of a system's `/usr`. Then 200 files are edited, 50 " +
-    "are created, 50 are deleted and 30 are renamed. Then nothing changes.\n",
+    "The files are those of a system's `/usr`. Before the second snapshot, 200 " +
+    "files are edited, 50 are created, 50 are deleted and 30 are renamed. " +
+    "Before the third snapshot, nothing changes.\n",
   deltas: "The file is a SQLite database of 50 MB. Before each of eight " +
     "snapshots after the first, 500 rows are updated and 125 are added. After " +
-    "that, deltar must apply eight deltas to restore the file, which is the " +
-    "maximum.\n",
+    "that, deltar must apply eight deltas to restore the file.\n",
   scatter: "The file has 512 MiB of random bytes. Then 500 ranges of 50 " +
     "bytes are overwritten, 5 bytes are inserted near the beginning, and " +
     "3,000 bytes are inserted in the middle.\n",

@@ -91,8 +91,8 @@ export interface Tool<Input extends { directory?: string }> {
   /** The hints for hosts, such as whether the tool changes files. */
   annotations: ToolAnnotations;
   /**
-   * Called for each call with valid input. Returns the answer, or a question
-   * for the user.
+   * Called with each call of the tool whose input is valid, and with the input.
+   * Returns the answer, or a question for the user.
    */
   run(
     call: Call,

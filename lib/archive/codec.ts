@@ -9,8 +9,8 @@ export interface DecompressOptions {
   /** The name of the object that the bytes come from, for messages. */
   object?: string;
   /**
-   * The offset of the first byte in the object, in bytes, for messages.
-   * Default: 0.
+   * The offset in the object at which the compressed bytes begin, in bytes, for
+   * messages. Default: 0.
    */
   offset?: number;
   /**

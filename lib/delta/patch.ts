@@ -83,7 +83,7 @@ export function patchBytes(
  * The returned stream fails with {@linkcode DeltarError}: `corrupt` if the
  * delta is invalid, `truncated` if it ends early, `mismatch` if it copies from
  * beyond the end of the basis, `limit` if the result would be larger than
- * `maxSize`, `aborted` if the signal fired. The stream also fails with the
+ * `maxSize`, `aborted` if the signal fires. The stream also fails with the
  * errors of `basis` and of the source of the delta. The bytes that `basis.read`
  * returns are passed on without being copied.
  *

@@ -1168,9 +1168,9 @@ export class Repository {
    * Encrypts the file keys of objects that were stored before the last rotation
    * (`RepositoryKeys.rotate`) for the newest identity only. Contents are not
    * decrypted, but each object is stored again completely, not only its header.
-   * Afterwards, a user who has only an older identity cannot decrypt any object
-   * in the storage, but can still decrypt copies of objects or file keys that
-   * they made earlier.
+   * Afterwards, an older identity alone cannot decrypt any of the objects that
+   * were stored again. A user who copied an object or its file key before the
+   * rekey can still decrypt its content.
    *
    * When no object needs the older identities any longer, they are retired: key
    * files name them only in comments, and `recipients.json` is not encrypted

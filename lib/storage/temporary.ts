@@ -114,7 +114,7 @@ function hasGroup(pid: number): boolean | undefined {
 
 let calls: { getpgid: (...words: unknown[]) => number } | null | undefined;
 
-/** Returns the FNV-1a sum of the machine's name as eight hexadecimal digits. */
+/** Returns the FNV-1a hash of the machine's name as eight hexadecimal digits. */
 function machine(): string {
   return known ??= hashName();
 }

@@ -70,7 +70,7 @@ function openByPath(place: string): OpenTarget {
  * @param above The open folder in which the new folder is created.
  * @param name The name of the folder.
  *
- * @returns The folder, and the mode that the umask gives it. The mode is
+ * @returns The folder, and the mode that the umask gives to new folders. The mode is
  * `undefined` if another process created the folder at the same time.
  */
 export function openNew(

@@ -156,7 +156,10 @@ const IMPLIED_FOLDERS_PER_PATH = 16;
 let rootFolder: (writer: TreeWriter) => Folder;
 let threadFile: typeof fileForThread;
 
-/** Returns the root folder of a writer, which `finish` and `close` close. */
+/**
+ * Returns the root folder of a writer. The methods `finish` and `close` of the
+ * writer close this folder.
+ */
 export function rootOf(writer: TreeWriter): Folder {
   return rootFolder(writer);
 }

@@ -47,8 +47,8 @@ import type { Walker, WalkOptions } from "./walker.ts";
  */
 export interface WalkStates {
   /**
-   * The previous state. Entries that are unchanged and in `entries` are yielded
-   * as known.
+   * The previous state. For consecutive entries that are unchanged and in
+   * `entries`, the walk yields a `KnownRun`.
    */
   known?: TreeState;
   /** The entries of the previous state. */

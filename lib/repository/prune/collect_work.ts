@@ -68,7 +68,7 @@ export class CollectWork {
         const code = codeOf(error);
         // One volume that cannot be repacked does not end the prune. Another
         // prune may have moved the volume already, the volume may be damaged,
-        // or its frames could not be rewritten with the same length.
+        // or rewriting its frames with the same length may be impossible.
         const isKept = code === "unsupported" || isDamage(error);
         if (code !== "exists" && !isKept) throw error;
         if (code !== "exists") this.damaged.push(candidate.name);

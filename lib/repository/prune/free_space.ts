@@ -205,9 +205,9 @@ export async function makeRoom(
     "io",
     "the disk is full: there is no space to record which snapshots are " +
       "removed, and no removed snapshot is past its grace period. Free space " +
-      "on the disk, or choose snapshots to delete: `deltar prune --keep-last 3 " +
+      "on the disk, or choose snapshots to remove: `deltar prune --keep-last 3 " +
       "--grace 0 --dry-run` shows which snapshots would be removed. Without " +
-      "`--dry-run`, the command deletes them permanently and needs no free " +
+      "`--dry-run`, the command removes them permanently and needs no free " +
       "space.",
     { object: store.storage.location },
   );

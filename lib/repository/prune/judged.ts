@@ -67,8 +67,8 @@ export async function readJudged(storage: Storage): Promise<StoredJudged> {
 }
 
 /**
- * Returns the snapshots of a directory that all lists contain with the same
- * time, as a map from the ids to the times in milliseconds since 1970.
+ * Returns the snapshots that are in every group with the same time, as a map
+ * from their ids to these times, in milliseconds since 1970.
  */
 export function countedByAll(
   [first, ...others]: readonly JudgedGroup[],

@@ -48,11 +48,20 @@ export interface RetentionPolicy {
    * snapshot is the time between it and the newest snapshot of its directory.
    */
   within?: number;
-  /** Like `within`, but keeps only the newest snapshot of each hour. */
+  /**
+   * Like `within`, but for hourly snapshots: of each hour, only the newest
+   * snapshot is kept.
+   */
   withinHourly?: number;
-  /** Like `within`, but keeps only the newest snapshot of each day. */
+  /**
+   * Like `within`, but for daily snapshots: of each day, only the newest
+   * snapshot is kept.
+   */
   withinDaily?: number;
-  /** Like `within`, but keeps only the newest snapshot of each week. */
+  /**
+   * Like `within`, but for weekly snapshots: of each week, only the newest
+   * snapshot is kept.
+   */
   withinWeekly?: number;
   /**
    * The maximum age of safety snapshots to keep, in milliseconds. The age of a
@@ -320,8 +329,8 @@ export function byDirectory(
 }
 
 /**
- * The snapshots of one directory of one machine, divided into those that the
- * rules count and those that they do not count.
+ * The snapshots of one directory of one machine, divided into ordinary
+ * snapshots and safety snapshots.
  */
 export interface SnapshotGroup {
   /** The key of the directory and machine in `byDirectory`. */

@@ -237,8 +237,9 @@ async function repairRecord(
 /**
  * Copies a damaged object to `damaged/` and replaces it with the corrected
  * object. The damaged object is not deleted first, so that the next repair can
- * correct it if this repair is interrupted. Missing settings are stored. Any
- * other missing object was removed during the repair, and is not stored.
+ * correct it if this repair is interrupted. Missing settings are stored again.
+ * Any other object that is missing was deleted by another process during the
+ * repair, and is not stored again.
  */
 async function putBack(
   store: Store,

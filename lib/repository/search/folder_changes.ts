@@ -94,8 +94,8 @@ export async function* pathPairs(
   for await (const lines of merged(added)) {
     for (const line of lines) {
       const { since } = line;
-      // A line with an older `since` was copied from an earlier layer, and its
-      // path has not changed since `before`.
+      // A line whose `since` is not newer than `before` was copied from an
+      // earlier layer, and its path has not changed since `before`.
       if (isParent && since !== undefined && since <= before.id) continue;
       const old = await readers.find(before, line.path);
       yield [old, isEntry(line) ? line : undefined];

@@ -166,8 +166,8 @@ export interface UntrustedSnapshot {
   /** The id of the snapshot. */
   id: string;
   /**
-   * The reason: the record is not signed, an unknown or revoked key signed it,
-   * or it was signed for another repository.
+   * The reason why the record is not trusted: it is not signed, an unknown or
+   * revoked key signed it, or it was signed for another repository.
    */
   trust: "unsigned" | "unknown" | "revoked" | "foreign";
   /** The public half of the key that signed the record, if it is signed. */
@@ -604,9 +604,9 @@ function isHarmful({ lost, needing, files }: Damage): boolean {
 }
 
 /**
- * Returns whether no snapshot refers to objects with this name: the list of
- * recipients, and the objects in the folders for notes, marks, checkpoints and
- * the like.
+ * Returns whether an object is stored independently of snapshots. This is true
+ * of the list of recipients, and of the objects in folders such as those for
+ * notes, marks and checkpoints.
  */
 function isOwn(name: string): boolean {
   return name === RECIPIENTS ||

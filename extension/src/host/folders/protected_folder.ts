@@ -89,9 +89,10 @@ export class ProtectedFolder implements vscode.Disposable {
    */
   hasNoFiles = false;
   /**
-   * The search for an old history of this folder and the question about it,
-   * while automatic snapshots wait for the answer. Resolves after the answer,
-   * or after a few minutes without an answer.
+   * A promise for which automatic snapshots wait while the extension searches
+   * for an old history of this folder and asks the user about that history. The
+   * promise resolves after the answer, or after five minutes without an answer.
+   * `undefined` if there is no such search or question.
    */
   question: Promise<void> | undefined;
   /** Fires when the state or the list of snapshots changes. */
