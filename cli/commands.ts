@@ -96,7 +96,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   export: {
     summary: "Write a snapshot, or some paths of it, to a tar or zip",
     shared: [...LONG, "dir"],
-    interrupted: "the archive is incomplete; an incomplete file was deleted",
+    interrupted: "the archive is incomplete; if it is a file, it was deleted",
     load: async (context) =>
       (await import("./export.ts")).exportCommand(context),
   },

@@ -26,7 +26,7 @@ export function filesCommand(context: Context): Command {
     .argument("[path]", "Only this file or folder")
     .option(
       "--skipped",
-      "List the paths that were excluded or skipped, and why",
+      "List the excluded and skipped paths instead of the files, and why",
     )
     .action(async (snapshot, path, options) => {
       context.code = await run(context, snapshot, path, options);

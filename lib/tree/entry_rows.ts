@@ -47,8 +47,9 @@ export class EntryRows<States extends EntryStates = EntryStates> {
   protected readonly rows: WordRows;
   /**
    * A map from the number of an entry to the entry, for the entries that their
-   * state does not fully describe: links, sparse files, named pipes, devices, files that changed before
-   * they were read, and entries with extended attributes.
+   * state does not fully describe: links, sparse files, named pipes, devices,
+   * files that changed before they were read, and entries with extended
+   * attributes.
    */
   protected readonly odd: Map<number, HashedEntry>;
   #folder = { number: ROOT, path: "" };

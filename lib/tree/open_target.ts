@@ -70,8 +70,8 @@ function openByPath(place: string): OpenTarget {
  * @param above The open folder in which the new folder is created.
  * @param name The name of the folder.
  *
- * @returns The folder, and the mode that the umask gives to new folders. The mode is
- * `undefined` if another process created the folder at the same time.
+ * @returns The folder, and the mode that the umask gives to new folders. The
+ * mode is `undefined` if another process created the folder at the same time.
  */
 export function openNew(
   above: Folder,

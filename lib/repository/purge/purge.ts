@@ -78,9 +78,9 @@ export interface PurgeOptions extends SignalOptions {
   /**
    * Patterns in gitignore's syntax. If a path in one of the snapshots that
    * `from` selects matches a pattern, the path is purged from all of them. A
-   * pattern with a `/` before its end
-   * is compared with whole paths, relative to `place`. Any other pattern is
-   * compared with the names of files and folders. Default: none.
+   * pattern with a `/` before its end is compared with whole paths, relative to
+   * `place`. Any other pattern is compared with the names of files and folders.
+   * Default: none.
    */
   patterns?: readonly string[];
   /**

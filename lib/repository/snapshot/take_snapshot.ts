@@ -538,8 +538,8 @@ function* sumsIn(list: EntryList): Generator<string> {
 
 /**
  * Finds the last snapshot of a directory or of its former path. If there is
- * none, returns the last snapshots of other directories, among the records that
- * were read during the search.
+ * none, returns the last snapshots of other directories from which contents may
+ * be taken over, among the records that were read during the search.
  */
 async function findLast(
   store: Store,

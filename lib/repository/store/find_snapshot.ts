@@ -453,9 +453,9 @@ export class Finder {
       ? "the only snapshot is not"
       : `none of the ${count} snapshots is`;
     return `${none} signed by a trusted machine; find out why with ` +
-      "`deltar verify`, or name a snapshot by its id. If signers/ was " +
+      "`deltar verify`, or name a snapshot by its id; if signers/ was " +
       "deleted, a machine with a full key adds itself again with its next " +
-      "snapshot.";
+      "snapshot";
   }
 
   /**

@@ -2,9 +2,9 @@
  * The keys of an encrypted repository.
  *
  * The objects of the repository are decrypted with an age identity, the
- * identity of the repository. The key file `keys/NAME.age` of a full key has this
- * identity, encrypted for the recipient or with the passphrase of one person or
- * machine. So only small objects change when a key is added or removed, and
+ * identity of the repository. The key file `keys/NAME.age` of a full key has
+ * this identity, encrypted for the recipient or with the passphrase of one
+ * person or machine. So only small objects change when a key is added or removed, and
  * `age -d -i KEY keys/NAME.age` prints an identity file that decrypts
  * everything else. A rotation adds a newer identity to the key files. The
  * settings contain the SHA-256 of the first identity's recipient, so that a key
