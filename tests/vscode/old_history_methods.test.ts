@@ -196,49 +196,6 @@ test("a folder keeps its history if it is moved back and then on", () =>
     assert.deepEqual(await shown(three), [three.directory, a, b, a, a]);
   }));
 
-test("moves of another machine do not count in a repository that both use", () =>
-  withTemp(async (temp) => {
-    const { DELTAR_MACHINE: before } = process.env;
-    const on = async <T>(machine: string, run: () => Promise<T>) => {
-      process.env.DELTAR_MACHINE = machine;
-      try {
-        return await run();
-      } finally {
-        if (before === undefined) delete process.env.DELTAR_MACHINE;
-        else process.env.DELTAR_MACHINE = before;
-      }
-    };
-    const one = await on("a", () => project(temp, "one"));
-    const two = {
-      ...configOf(temp, "two", [one.directory]),
-      repository: one.repository,
-    };
-    fs.renameSync(one.directory, two.directory);
-    const continues = one.directory;
-    await on("a", () => methods.snapshot({ config: two, continues }, work));
-    // The other machine also has a folder at the first path.
-    await on("b", () => project(temp, "one"));
-    fs.writeFileSync(join(one.directory, "notes.md"), "second\n");
-    await on("b", async () => {
-      const [{ id }] = await methods.list({ config: one }, work);
-      const request = { id, deleteOthers: false };
-      await methods.restore({ config: one, request }, work);
-    });
-    const listed = async (config: typeof one) =>
-      (await methods.list({ config }, work))
-        .map(({ directory, isSafety = false }) => [directory, isSafety]);
-    const [first, second] = [one.directory, two.directory];
-    assert.deepEqual(await on("a", () => listed(two)), [
-      [second, false],
-      [first, false],
-    ]);
-    assert.deepEqual(await on("b", () => listed(one)), [
-      [first, true],
-      [first, false],
-      [first, false],
-    ]);
-  }));
-
 test("findMoved() compares files if the repository of a moved folder no longer exists", () =>
   withTemp(async (temp) => {
     const old = await project(temp, "old");

@@ -1,7 +1,5 @@
 import type { Repository, SnapshotRecord } from "../../../mod.ts";
-import { isOfMachine } from "../../../lib/repository/mod.ts";
 import type { FolderConfig } from "../shared/protocol.ts";
-import { thisMachine } from "./machine.ts";
 
 /**
  * Returns the snapshots of a folder without safety snapshots, the oldest first,
@@ -12,7 +10,7 @@ export async function recordsOf(
   config: FolderConfig,
 ): Promise<SnapshotRecord[]> {
   const records = await repository.snapshots({ onDamage: () => {} });
-  return ownAmong(records, config, (await thisMachine()).id);
+  return ownAmong(records, config);
 }
 
 /**
@@ -26,45 +24,18 @@ export async function recordsOf(
  * one of its snapshots is the parent or the child of a snapshot of the current
  * path or of another former path.
  *
- * Several machines can use a repository if their folders have the same path.
- * Snapshots that another machine took at the current path are included, but a
- * move on another machine says nothing about this folder, so snapshots at
- * former paths are only included if this machine took them.
- *
  * @param records The snapshots of the repository, the oldest first.
- * @param config The configuration of the folder.
- * @param machine The id of this machine.
  */
 export function ownAmong(
   records: readonly SnapshotRecord[],
-  config: FolderConfig,
-  machine: string,
+  { directory }: FolderConfig,
 ): SnapshotRecord[] {
-  const { directory } = config;
   const taken = records.filter(({ safety }) => safety === undefined);
-  const here = taken.filter((record) => isOfMachine(record, machine));
-  const moved = new Set(here.filter(isOfFormerPath(here, directory)));
-  return taken.filter((record) =>
-    record.directory === directory || moved.has(record)
-  );
-}
-
-/**
- * Returns a function that returns whether a snapshot is at a former path of a
- * folder.
- *
- * @param taken The snapshots of one machine, the oldest first.
- * @param directory The path of the folder.
- */
-function isOfFormerPath(
-  taken: readonly SnapshotRecord[],
-  directory: string,
-): (record: SnapshotRecord) => boolean {
   const first = taken.findIndex((record) => record.directory === directory);
-  if (first < 0) return () => true;
+  if (first < 0) return taken;
   const later = new Set(taken.slice(first).map((record) => record.directory));
   later.delete(directory);
-  if (later.size === 0) return () => true;
+  if (later.size === 0) return taken;
   const directories = new Map(taken.map((one) => [one.id, one.directory]));
   const moves = taken.flatMap(({ parent = "", directory: to }) => {
     const from = directories.get(parent);
@@ -77,29 +48,24 @@ function isOfFormerPath(
       else if (!later.has(to)) later.delete(from);
     }
   }
-  return (record) => !later.has(record.directory);
+  return taken.filter((record) => !later.has(record.directory));
 }
 
 /**
  * Returns the safety snapshots of a folder, including those of its former
- * paths, among all snapshots of its repository. As in `ownAmong`, those at
- * former paths are only included if this machine took them.
+ * paths, among all snapshots of its repository.
  *
  * @param records The snapshots of the repository.
  * @param own The snapshots of the folder, as `ownAmong` returns them.
  * @param config The configuration of the folder.
- * @param machine The id of this machine.
  */
 export function safetyAmong(
   records: readonly SnapshotRecord[],
   own: readonly SnapshotRecord[],
   { directory }: FolderConfig,
-  machine: string,
 ): SnapshotRecord[] {
-  const paths = new Set(own.map((record) => record.directory));
+  const paths = new Set(own.map((record) => record.directory)).add(directory);
   return records.filter((record) =>
-    record.safety !== undefined &&
-    (record.directory === directory ||
-      paths.has(record.directory) && isOfMachine(record, machine))
+    record.safety !== undefined && paths.has(record.directory)
   );
 }
