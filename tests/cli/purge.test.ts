@@ -192,7 +192,7 @@ test("purge needs a confirmation, an existing path and a directory", async () =>
     prepare(place);
     const refused = place.run(["purge", "token"]);
     assert.equal(refused.code, 1);
-    assert.match(refused.err, /no terminal .* `--yes`/);
+    assert.match(refused.err, /without a terminal .* `--yes`/);
     assert.match(place.run(["files", "latest"]).out, /token/);
     const missing = place.run(["purge", "nothing", "--yes"]);
     assert.equal(missing.code, 1);

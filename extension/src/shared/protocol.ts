@@ -233,7 +233,11 @@ export interface ChangedFolder {
   isGone: boolean;
 }
 
-/** The part of a list of changes that is directly below a folder. */
+/**
+ * The part of a list of changes that is directly below a folder, without files
+ * of which only metadata changed, unless the list has no others. `changed` and
+ * `first` are those of the whole list.
+ */
 export interface ChangesBelow extends Pick<ChangeSummary, "changed" | "first"> {
   /** The folders with changes. */
   folders: ChangedFolder[];
@@ -547,7 +551,7 @@ export interface Methods {
     FileChange[],
   ];
   /**
-   * Returns the changes that `compare` returns, but only those directly below
+   * Returns those of the changes that `compare` returns that are directly below
    * the folder `path`, which is empty for the workspace folder.
    */
   changesBelow: [

@@ -39,6 +39,10 @@ export class ChangesCache<Change> {
     kept.changes.then(
       ({ length }) => {
         kept.count = length;
+        if (this.#kept.get(key) !== kept) return;
+        // Other lists can have been used since this one was requested.
+        this.#kept.delete(key);
+        this.#kept.set(key, kept);
         this.#shrink();
       },
       () => {
