@@ -201,12 +201,12 @@ test("a token carries out its own plan once, and only if nothing has changed", a
       // The change does not affect the steps of the plan.
       const same = await plan({ paths: ["b.txt"] });
       place.write({ "b.txt": "new" });
-      await refuse("restore", { token: same }, /something changed/);
+      await refuse("restore", { token: same }, /files or snapshots changed/);
       assert.equal(read("b.txt"), "new");
       // The change adds a step.
       const less = await plan();
       fs.rmSync(join(place.root, "dir/c.txt"));
-      await refuse("restore", { token: less }, /something changed/);
+      await refuse("restore", { token: less }, /files or snapshots changed/);
 
       const paths = await plan({ paths: ["b.txt"] });
       const done = await host.call("restore", { token: paths });
@@ -236,13 +236,13 @@ test("a restore with delete removes only the paths in its plan", async () => {
       assert.equal(stale.data.delete, 1, stale.text);
       place.write({ "new/deep/c.txt": "c" });
       const refused = await host.call("restore", { token: stale.data.token });
-      assert.match(refused.text, /something changed/);
+      assert.match(refused.text, /files or snapshots changed/);
       const deep = await host.call("restore", input);
       assert.equal(deep.data.delete, 4);
       // A folder that the plan deletes gets another file.
       place.write({ "new/deep/d.txt": "d" });
       const again = await host.call("restore", { token: deep.data.token });
-      assert.match(again.text, /something changed/);
+      assert.match(again.text, /files or snapshots changed/);
       assert.ok(fs.existsSync(join(place.root, "new/deep/d.txt")));
       const plan = await host.call("restore", input);
       await host.call("restore", { token: plan.data.token });
