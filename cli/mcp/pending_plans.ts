@@ -89,8 +89,8 @@ export class PendingPlans {
       throw new DeltarError(
         "conflict",
         "files or snapshots changed after the plan was made, so the plan was " +
-          "not carried out. The tool has changed nothing. Call it without a " +
-          "token to get a new plan, and check that plan.",
+          "not carried out. Nothing was changed by this call. Call the tool " +
+          "without a token to get a new plan, and check that plan.",
       );
     };
     return await plan.carryOut({ signal, onPlan });

@@ -176,7 +176,7 @@ test("verify names a label that no trusted key signed, and says what to do", asy
     const { code, out } = place.run(["verify"], { env: mine });
     assert.equal(code, 1);
     assert.match(out, /^labels\/.*: ignored: the label is not signed\n/);
-    const [, advice] = /or run `deltar (.*)`/.exec(out) ?? [];
+    const [, advice] = /remove the label with `deltar (.*)`/.exec(out) ?? [];
     assert.equal(place.run(advice.split(" "), { env: mine }).code, 0);
     const { untrustedNotes } = json(place, ["verify"], mine);
     assert.deepEqual(untrustedNotes, []);
