@@ -10,8 +10,9 @@ export interface BegunCheck extends Begun {
 }
 
 /**
- * Prepares the output, and opens a repository to check all of its objects:
- * without the cache, and even if its settings are missing or damaged.
+ * Prepares the output, and opens a repository to check all of its objects. The
+ * repository is opened without the cache, and even if its settings are missing
+ * or damaged.
  *
  * @param verb The verb that the displayed progress begins with, if any.
  */

@@ -53,7 +53,7 @@ export async function keepToSize(
     });
   } catch (error) {
     if (!(error instanceof DeltarError)) throw error;
-    // The snapshot has been made, so unusual snapshots are only reported.
+    // The snapshot has been taken, so unusual snapshots are only reported.
     if (error.code === "unsafe") {
       out.warn(`the size limit was not applied: ${error.message}.`);
       return undefined;

@@ -139,9 +139,10 @@ function begunTurn(
 }
 
 /**
- * Takes a snapshot of the directories of a turn, as the last one of the turn.
+ * Takes the last snapshot of a turn.
  *
- * @param like The last snapshot of the directories, whose rules are used.
+ * @param like The newest snapshot of the turn's directories. The new snapshot
+ * uses its rules.
  */
 async function takeEnd(
   repository: Repository,

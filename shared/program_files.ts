@@ -4,9 +4,9 @@ import process from "node:process";
 
 /**
  * Returns the files that the name of a program can refer to, in the order in
- * which the system tries them. They are in the folders of `PATH` or, if the
- * name has a slash, at this path. On Windows, the extensions in `PATHEXT` are
- * added to the name.
+ * which the system tries them. A name with a slash is itself a path. Any other
+ * name is looked for in the folders of `PATH`. On Windows, the extensions in
+ * `PATHEXT` are added to the name.
  */
 export function programFiles(name: string): string[] {
   const isWindows = process.platform === "win32";

@@ -20,7 +20,7 @@ export interface Row {
 export interface Bar {
   /** The figure, in words. */
   what: string;
-  /** The measured value of the figure, which should be at most the limit. */
+  /** The measured value. The target is met if the value is at most `limit`. */
   value: number;
   /** The limit. */
   limit: number;

@@ -14,8 +14,8 @@ import type { Addition } from "./hosts.ts";
 /** A text that was inserted into a file. */
 export interface Insertion {
   /**
-   * The position in the text after all earlier insertions, in UTF-16 code
-   * units.
+   * The position in the text that already has all earlier insertions, in UTF-16
+   * code units.
    */
   at: number;
   text: string;

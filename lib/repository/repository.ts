@@ -521,9 +521,10 @@ export class Repository {
    * amount of memory.
    *
    * @param record The snapshot.
-   * @param options With `within`, yields only that file, or that folder and its
-   * content. With `isShallow`, yields only the folder's direct entries. Parts
-   * of the tree that cannot contain these entries are not read.
+   * @param options With `within`, yields only the file or folder at this path,
+   * and everything in this folder. With `isShallow`, yields only the folder's
+   * direct entries. Parts of the tree that cannot contain these entries are not
+   * read. The signal ends the work with an error of code `aborted`.
    * @throws {DeltarError} The error of a layer that is damaged or missing, such
    * as `corrupt` or `not-found`.
    */

@@ -240,7 +240,8 @@ export class DirIndex {
   }
 
   /**
-   * Stores the index in a file. The file appears whole or not at all.
+   * Stores the index in a file, and replaces the file if it exists. The file is
+   * never incomplete.
    *
    * @param file The path of the file, in the syntax of the operating system.
    * @param options A signal that aborts the writing.

@@ -23,7 +23,10 @@ export interface LeaseOptions {
    * in milliseconds.
    */
   patience: number;
-  /** Called before a silent holder is watched, with this holder. */
+  /**
+   * Called before this process waits to see whether the holder of the lease is
+   * alive, with this holder.
+   */
   onWait?: (holder: Holder) => void;
   /** The signal that ends the wait with an error of code `aborted`. */
   signal?: AbortSignal;

@@ -37,7 +37,7 @@ export async function isTrueMove(
   }
 }
 
-/** Returns the SHA-256 of the concatenated ranges of a volume. */
+/** Returns the SHA-256 of the concatenated ranges of a volume, in hexadecimal. */
 async function sumOf(
   storage: Storage,
   name: string,

@@ -40,7 +40,8 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Lists the ids of the snapshots before `last`.
+   * Finds the snapshots before `last`, except safety snapshots. Lists only their
+   * ids; their records are read when they are needed.
    *
    * @param store The repository.
    * @param last A snapshot of the directory.

@@ -93,7 +93,8 @@ export class EncryptedRepositories {
   /**
    * Creates the repository of a folder after a snapshot failed because the
    * repository did not exist. Does nothing if the snapshot failed for another
-   * reason, or if the user has to save a second key first.
+   * reason, or if the repository is not on this machine, because the user has to
+   * save a second key first.
    *
    * @returns Whether the snapshot can be tried again.
    */
