@@ -5,9 +5,10 @@ import { makeKeyPair, readPrivateKey } from "../lib/ssh/mod.ts";
 import { machineFiles } from "../shared/machine_files.ts";
 
 /**
- * Returns this machine, with the id and the key that `machineFiles` reads.
+ * Returns this machine, with its id and its key. If their files do not exist,
+ * `machineFiles` creates them.
  *
- * @param options Whether this is a dry run, which creates no files.
+ * @param options `isDryRun`: whether to create no files. Default: `false`.
  * @throws {DeltarError} `corrupt` if the id or the key is damaged;
  * `unsupported` if the key has a passphrase or is not an Ed25519 key.
  */
