@@ -180,7 +180,7 @@ suite([
     window = await suite.open(second, { folder: real });
     await changeFolders(second, 1, 0, other);
     await window.page.waitForURL(/Untitled-.*code-workspace/);
-    await window.isReady();
+    await window.hasFolders();
     await window.command("View: Show Deltar");
     await window.command("Deltar: Create Snapshot");
     await window.isTold(

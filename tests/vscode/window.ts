@@ -86,14 +86,22 @@ export class Window {
     const query = new URLSearchParams({ ...what });
     await page.goto(`${editor.url}/?${query}`);
     const window = new Window(page, context, editor);
-    // On a busy machine VS Code may open a workspace without its folders.
-    await window.until("the folders are open", async () => {
-      const ready = window.status().waitFor({ timeout: PATIENCE / 3 });
-      if (await ready.then(() => true, () => false)) return true;
-      await page.reload();
+    await window.hasFolders();
+    return window;
+  }
+
+  /**
+   * Waits until the extension has started. Loads the page again if this takes
+   * too long, because on a busy machine VS Code may open a workspace without its
+   * folders.
+   */
+  async hasFolders(): Promise<void> {
+    await this.until("the folders are open", async () => {
+      const ready = this.status().waitFor({ timeout: PATIENCE / 3 });
+      if (await isDone(ready)) return true;
+      await this.page.reload();
       return false;
     });
-    return window;
   }
 
   /** Waits until the extension has started. */
