@@ -31,7 +31,7 @@ import { fileChanges } from "./file_changes.ts";
 export const MAX_COMPARED = 10_000;
 
 /** The maximum number of changes that a summary names. */
-const MAX_NAMED = 2;
+export const MAX_NAMED = 2;
 
 /** The snapshots and the folder that a summary describes. */
 interface Compared {

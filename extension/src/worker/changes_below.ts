@@ -3,9 +3,7 @@ import type {
   ChangesBelow,
   FileChange,
 } from "../shared/protocol.ts";
-
-/** The number of changes that are named in a summary. */
-const MAX_NAMED = 2;
+import { MAX_NAMED } from "./change_summary.ts";
 
 /**
  * Returns the part of a list of changes that is directly below a folder. Files
