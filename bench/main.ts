@@ -1,7 +1,7 @@
 /**
  * Runs one benchmark or all of them. `deno task bench delta` runs the benchmark
  * `delta`. `deno task bench` runs all benchmarks except `compare`, and then
- * `report`. With `--quick`, it does not run `report`.
+ * `report`. `deno task bench --quick` omits `report`.
  *
  * @module
  */

@@ -26,7 +26,7 @@ export interface TurnStep {
  * A prompt begins a turn. If the agent did not finish the previous turn, for
  * example because it was interrupted, the state at the prompt is the end of
  * that turn. The use of a tool without a prompt before it also begins a turn.
- * If no turn is running, the event at the end of a turn belongs to no turn.
+ * If no turn is running, an `end` event belongs to no turn.
  *
  * @param event The event that the agent passed to the hook.
  * @param directory The directory of the snapshot.

@@ -70,7 +70,7 @@ export function changeLine(
  * @param changes The changes.
  * @param states The old and the new state.
  * @param skips The paths that the new state excluded or skipped.
- * @param rest The end of the last line: how to see all changes.
+ * @param rest The end of the last line, which says how to see all changes.
  * @param stream The stream that the lines are for. Default: standard output.
  */
 export function changeLines(

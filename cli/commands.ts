@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Context, MakeProgram } from "./context.ts";
 
-/** A command whose code is loaded on demand. */
+/** A command that is loaded on demand. */
 export interface Entry {
   /** The summary, in one line. */
   summary: string;

@@ -29,7 +29,7 @@ export interface ComparedState {
   /** The known names of owners and groups. */
   readonly owners: SnapshotRecord["owners"];
   /**
-   * Returns the content of a file, in parts. Throws during the reading if the
+   * Returns the content of a file, in parts. Reading the parts throws if the
    * content does not match the index.
    */
   open(file: HashedEntry): AsyncIterable<Uint8Array>;
@@ -172,8 +172,8 @@ class SumReader extends HashReader {
 }
 
 /**
- * Returns the current names of the owners and groups of the entries that have
- * another owner or group than in the snapshot.
+ * Returns the names of the current owners and groups of entries whose owner or
+ * group has changed since the snapshot.
  */
 function ownersOf(
   walker: Walker,

@@ -23,9 +23,9 @@ const KEYS = ["directory", "repo", "snapshot", "prune"];
 const TOP_KEYS = ["backups", "$schema"];
 
 /**
- * The options that are meant for a single run. A configuration may not set
- * them. If `--init` were set on every run, deltar would create a new repository
- * when the disk of the old one is missing.
+ * The options that are meant for a single run. A configuration cannot set them.
+ * With `--init` on every run, for example, deltar would create a new repository
+ * whenever the disk with the repository is missing.
  */
 const ONCE = [
   "init",

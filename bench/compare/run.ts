@@ -123,8 +123,8 @@ async function compareStep(
   const seconds: Record<Side, number[]> = { before: [], after: [] };
   const bytes: Record<Side, number> = { before: 0, after: 0 };
   for (let round = 0; round < rounds; round++) {
-    // The order alternates, so that neither binary always profits from the files
-    // that the other has left in the system's cache.
+    // The order alternates, because the second binary profits from the files
+    // that the first binary left in the system's cache.
     for (const side of round % 2 === 0 ? SIDES : SIDES.toReversed()) {
       const taken = await work(side, round === rounds - 1);
       seconds[side].push(taken.seconds);
@@ -143,8 +143,8 @@ async function compareStep(
 }
 
 /**
- * Returns the seconds that a command takes. The repository and the home folder are
- * in `place`.
+ * Runs a command with the repository and the home folder in `place`. Returns
+ * the time in seconds.
  */
 async function time(
   binary: string,

@@ -15,8 +15,8 @@ import { concat } from "../../lib/bytes/source.ts";
 const MIB = 2 ** 20;
 
 /**
- * The names of the basis and of the new file of each delta. {@linkcode makeInputs}
- * makes these files.
+ * The names of the basis and of the new file of each delta.
+ * {@linkcode makeInputs} makes these files.
  */
 export const PAIRS: Record<string, [basis: string, file: string]> = {
   scatter: ["random", "scatter"],

@@ -3,11 +3,11 @@ import { readFileSync, rmSync } from "node:fs";
 
 /** The time and memory of a run of a program. */
 export interface Run {
-  /** The wall-clock time in seconds, from its start to its end. */
+  /** The wall-clock time in seconds, from the start to the end of the run. */
   seconds: number;
   /**
-   * The processor time of all its threads in seconds; `undefined` on systems other
-   * than Linux.
+   * The processor time of all threads of the program, in seconds; `undefined`
+   * on systems other than Linux.
    */
   cpu: number | undefined;
   /**
@@ -80,8 +80,9 @@ function runOnce([program, ...words]: string[]): Promise<Run> {
 }
 
 /**
- * Returns the processor time of this process's ended children in seconds, from
- * `/proc/self/stat` (see proc(5)), or `undefined` if this file does not exist.
+ * Returns the processor time, in seconds, of the child processes that have
+ * ended, from `/proc/self/stat` (see proc(5)), or `undefined` if this file does
+ * not exist.
  */
 function childrenTime(): number | undefined {
   try {

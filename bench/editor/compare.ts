@@ -46,7 +46,8 @@ try {
     ["git", gitWay(root)],
   ];
   console.log(
-    `a file of ${megabytes} MB and ${SMALL_FILES} small ones; then a line is added\n`,
+    `a file of ${megabytes} MB and ${SMALL_FILES} small files; ` +
+      "then a line is added to the large file\n",
   );
   console.log(
     "           first s   stored MB     edit s    added kB",

@@ -1,7 +1,7 @@
 /**
- * Makes a page and charts of the last results: `deno task bench report` writes
- * docs/BENCHMARKS.md and docs/charts/ from bench/out/*.json. A part of the page
- * without new results stays as it is.
+ * Makes a page and charts from the last results: `deno task bench report` reads
+ * bench/out/*.json, and writes docs/BENCHMARKS.md and docs/charts/. A part of
+ * the page without new results stays as it is.
  *
  * @module
  */
@@ -36,7 +36,7 @@ interface RepositoryReport extends Report<Row> {
   bars: Bar[];
   /** The number of rounds. */
   rounds: number;
-  /** The cores that other programs used before and after the run. */
+  /** The number of cores that other programs used before and after the run. */
   others: { before?: number; after?: number };
   /** The messages of programs that failed in a step. */
   failures: string[];
@@ -187,7 +187,7 @@ function compared(rows: readonly Row[]): Row[] {
 /** Returns a sentence about the use of the processors by other programs. */
 function describeOthers({ before, after }: RepositoryReport["others"]): string {
   if (before === undefined || after === undefined) {
-    return "Whether the machine was quiet is not known.";
+    return "It is not known whether the machine was quiet.";
   }
   const used =
     `other programs used ${before.toFixed(2)} cores before the run ` +
@@ -198,8 +198,8 @@ function describeOthers({ before, after }: RepositoryReport["others"]): string {
 }
 
 /**
- * Writes a chart of the times of each step, and one of the bytes if any were
- * stored. Returns the images for the page.
+ * Writes, for each step, a chart of the times and, if the step stored bytes, a
+ * chart of the stored bytes. Returns the Markdown lines that show the charts.
  */
 function charts(workload: string, steps: string[], rows: Row[]): string[] {
   return steps.flatMap((step) => {
@@ -298,7 +298,7 @@ const WORKLOADS: Record<string, string> = {
     "before each snapshot.\n",
   history:
     "The directory has 2,000 files of 2 KB. Up to 20 of them change before " +
-    "each of 1,000 snapshots. The table shows a snapshot, and a restore of " +
-    "this snapshot: the median of the 7th to the 14th snapshot (early), and " +
-    "of the last eight (late).\n",
+    "each of 1,000 snapshots. The table shows medians of the 7th to the 14th " +
+    "snapshot (early) and of the last eight snapshots (late), and of the " +
+    "restores of these snapshots.\n",
 };

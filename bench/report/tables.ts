@@ -5,7 +5,8 @@ interface Figure {
   /** The name of the figure, which is shown after the name of the step. */
   name: string;
   /**
-   * Called with a row. Returns the value, or `undefined` if the step has none.
+   * Called with a row. Returns the value, or `undefined` if the row has no
+   * value.
    */
   of: (row: Row) => number | undefined;
   /** Called with a value. Returns the value with its unit. */
@@ -43,7 +44,7 @@ interface Line {
   values: Map<string, number>;
 }
 
-/** Returns the figures of all steps that were measured, in the order of the rows. */
+/** Returns the figures of all measured steps, in the order of the rows. */
 function linesOf(rows: readonly Row[]): Line[] {
   const lines = new Map<string, Line>();
   for (const row of rows) {
@@ -64,9 +65,9 @@ function linesOf(rows: readonly Row[]): Line[] {
 }
 
 /**
- * Returns a table of the figures of a workload as Markdown, with a column for each
- * program. The best figures of a row are bold. A figure of deltar that is not among
- * them is followed by its ratio to the best one.
+ * Returns a Markdown table of the figures of a workload, with a column for each
+ * program. The best figures of a row are bold. A figure of deltar that is not
+ * bold is followed by its ratio to the best figure.
  */
 export function workloadTable(rows: readonly Row[]): string[] {
   const peers = [...new Set(rows.map(({ peer }) => peer))];
@@ -96,8 +97,8 @@ function ratio(value: number, best: number): string {
 }
 
 /**
- * Returns a table of the figures in which another program is better than deltar, as
- * Markdown, with the programs that are better, the best first.
+ * Returns a Markdown table of the figures in which another program is better
+ * than deltar. Each row lists the better programs, the best one first.
  */
 export function lossesTable(rows: readonly Row[]): string[] {
   const lines = linesOf(rows).flatMap(({ workload, step, figure, values }) => {
@@ -116,8 +117,8 @@ export function lossesTable(rows: readonly Row[]): string[] {
 }
 
 /**
- * Returns a table of the number of steps in which deltar is better than each of the
- * other programs, as Markdown. Figures that are printed alike are equally good.
+ * Returns a Markdown table of the number of steps in which deltar is better
+ * than each other program. Figures that are printed alike are equally good.
  */
 export function scoresTable(rows: readonly Row[]): string[] {
   const lines = linesOf(rows);

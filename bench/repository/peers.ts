@@ -242,8 +242,8 @@ export function allPeers(deltar: string): Peer[] {
 }
 
 /**
- * Returns the programs that are installed on this machine, with the name and the
- * version of each program.
+ * Returns the programs that are installed on this machine, with their names and
+ * versions.
  */
 export function installed(
   peers: readonly Peer[],

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The time over which the use of the processors is observed, in milliseconds. */
+/** The time for which processor use is observed, in milliseconds. */
 const OBSERVED_MS = 3000;
 
 /**
@@ -10,9 +10,9 @@ const OBSERVED_MS = 3000;
 export const MAX_QUIET_CORES = 0.1;
 
 /**
- * Waits for three seconds, and returns how many cores other programs used in this
- * time on average, including the time that a hypervisor took. Returns `undefined`
- * on systems other than Linux.
+ * Waits for three seconds, and returns the average number of cores that other
+ * programs used during this time. The time that a hypervisor took counts as
+ * used. Returns `undefined` on systems other than Linux.
  */
 export async function coresInUse(): Promise<number | undefined> {
   const before = ticks();

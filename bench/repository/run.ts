@@ -4,7 +4,7 @@
  * directories: `deno task bench repository [FOLDER] [--quick] [--rounds N]
  * [--only NAMES] [--peers FOLDER] [--without PROGRAMS]`. Programs in the folder
  * of `--peers` are used instead of installed ones. In each round, all programs
- * do each step, one after the other. Each round starts with another program.
+ * do each step, one after the other. A different program starts each round.
  *
  * @module
  */
@@ -61,7 +61,7 @@ export async function run(words: string[]): Promise<void> {
   const rounds = Number(values.rounds ?? (quick ? 1 : 5));
   if (!(rounds >= 1)) {
     throw new RangeError(
-      `--rounds must be a number of at least 1: ${values.rounds}`,
+      `--rounds must be at least 1, not ${values.rounds}`,
     );
   }
   const only = values.only?.split(",");
@@ -130,8 +130,8 @@ export async function run(words: string[]): Promise<void> {
 }
 
 /**
- * Returns how many cores other programs use, and prints a warning if the machine is
- * not quiet.
+ * Returns how many cores other programs use, and prints a warning if the
+ * machine is not quiet.
  */
 async function checkQuiet(): Promise<number | undefined> {
   await measure([{ command: ["sync"] }], {});
@@ -261,9 +261,10 @@ async function snapshot(
 }
 
 /**
- * Measures a restore into a new folder, and the flush of the folder's file system
- * after it, because some programs flush what they restore and others do not. Throws
- * if the restored files are smaller than the original.
+ * Measures a restore into a new folder together with a flush of the folder's
+ * file system. The flush is included because some programs flush what they
+ * restore and others do not. Throws if the restored files are smaller than the
+ * original.
  *
  * @param original The path of the file or folder that is restored.
  * @param stepsOf Called with the path of the new folder. Returns the steps of
@@ -291,8 +292,8 @@ async function restore(
 }
 
 /**
- * Flushes what was written before to the disk, so that this does not slow down the
- * next measured step.
+ * Flushes earlier writes to the disk, so that they do not slow down the next
+ * measured step.
  */
 async function flush(folder: string): Promise<void> {
   await measure([flushOf(folder)], {});

@@ -62,8 +62,8 @@ export interface Scale {
    */
   many: [files: number, versions: number];
   /**
-   * The number of snapshots of a long history, and how many of them are
-   * measured near its start and again at its end.
+   * The number of snapshots of a long history, and the number of snapshots that
+   * are measured near its start. The same number is measured at its end.
    */
   history: [snapshots: number, measured: number];
   /**
@@ -325,8 +325,9 @@ function manyUpdates(files: number, versions: number): Workload {
 }
 
 /**
- * Returns the workload of real files: those in `/usr` of at most 1 MiB, in the
- * order of their names, up to a number of files and bytes.
+ * Returns the workload of real files: the files in `/usr` of at most 1 MiB, in
+ * the order of their names, until `files` files are chosen. A file that would
+ * bring the total size above `bytes` bytes is left out.
  */
 function tree(folder: string, files: number, bytes: number): Workload {
   const source = once(join(folder, "tree"), (part) => {

@@ -14,8 +14,8 @@ import type { Addition } from "./hosts.ts";
 /** A text that was inserted into a file. */
 export interface Insertion {
   /**
-   * The position in the text that already has all earlier insertions, in UTF-16
-   * code units.
+   * The position, in UTF-16 code units, in the text after all earlier
+   * insertions.
    */
   at: number;
   text: string;
@@ -180,7 +180,7 @@ export class ConfigText {
       this.#put(text.length, whole.text);
       return;
     }
-    // Find the innermost object on the path that exists.
+    // Find the innermost existing object on the path.
     let depth = path.length - 1;
     while (depth > 0 && this.valueOf(path.slice(0, depth)) === undefined) {
       depth--;

@@ -228,9 +228,8 @@ export const HOSTS: readonly Host[] = [
     ],
     next: (scope) =>
       scope === "user"
-        ? "VS Code reads the hooks of a project and those of Claude Code. " +
-          "Install the hooks for a project or for Claude Code, or use the " +
-          "extension."
+        ? "VS Code does not read these hooks. For VS Code, install the hooks " +
+          "of a project or those of Claude Code, or use the extension."
         : undefined,
   },
   {
