@@ -11,8 +11,8 @@ export interface TurnStep {
    * Called after the snapshot was taken. Writes the note of the session, which
    * the next call of the hook reads.
    *
-   * @param id The id of the last snapshot. If nothing has changed, this is the
-   * id of the snapshot before the call.
+   * @param id The id of the new snapshot or, if nothing has changed, of the
+   * previous snapshot.
    * @throws The error of the file system if the note cannot be written.
    */
   note(id: string): void;

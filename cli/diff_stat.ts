@@ -69,7 +69,7 @@ function movedName(old: string, now: string): string {
     if (old[at] === "/") start = at + 1;
   }
   let end = 0;
-  // The common end can begin with the slash that ends the common beginning.
+  // The common suffix can begin with the slash at the end of the common prefix.
   const least = start > 0 ? start - 1 : 0;
   for (let count = 1;; count++) {
     const [one, other] = [old.length - count, now.length - count];

@@ -125,8 +125,8 @@ async function run(
   }
   if (unnoted !== undefined) {
     out.warn(
-      "the result could not be recorded, so the next drill restores the same " +
-        `files: ${messageOf(unnoted, context.opened)}`,
+      "the next drill restores the same files, because the result could not " +
+        `be recorded: ${messageOf(unnoted, context.opened)}`,
     );
   }
   if (failed.length > 0) return EXIT.failed;

@@ -43,7 +43,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar import ~/rsnapshot/daily.* --source ~/project --skip-older",
-      "Add the new directories of rsnapshot to the snapshots of a directory",
+      "Import only the directories that are newer than the last snapshot",
     ],
   ],
   init: [
@@ -144,8 +144,8 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
   ],
   why: [
-    ["deltar why notes.txt", "Would the next snapshot include the file?"],
-    ["deltar why notes.txt latest", "Does the last snapshot include it?"],
+    ["deltar why notes.txt", "Show whether the next snapshot includes a file"],
+    ["deltar why notes.txt latest", "Show whether the last snapshot has it"],
   ],
   label: [
     ["deltar label latest 'it worked here'", "Label a snapshot"],
@@ -214,7 +214,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
   ],
   key: [
-    ["deltar key list", "List the keys, and who signs snapshots"],
+    ["deltar key list", "List the keys and the signers of snapshots"],
     [
       "deltar key add laptop --recipient " +
       "age1h0y5mdtrrskpuvq6mmk4ln0gc43stspe9rljg2yvm9d3ca8twf8qs4xcvx",
@@ -284,7 +284,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   hook: [
     [
       `echo '{"hook_event_name": "PreToolUse", "tool_name": "Edit"}' | deltar hook`,
-      "Take a snapshot as an agent does before it edits",
+      "Take a snapshot, like an agent that is about to edit a file",
     ],
   ],
   mcp: [

@@ -93,8 +93,8 @@ async function run(
 }
 
 /**
- * The minimum number of entries of a batch. The columns of a batch are aligned
- * with each other.
+ * The minimum number of entries of a batch. The lines of a batch have aligned
+ * columns.
  */
 const MIN_ALIGNED_ENTRIES = 10_000;
 
@@ -141,8 +141,8 @@ const SELINUX = "security.selinux";
 /**
  * Yields entries as lines with aligned columns, as `ls -l` prints them.
  *
- * @param widths The minimum widths of the columns. They are increased to the
- * widths of these entries.
+ * @param widths The minimum widths of the columns. The function increases the
+ * widths to fit these entries.
  */
 function* describe(
   record: SnapshotRecord,

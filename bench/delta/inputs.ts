@@ -27,7 +27,7 @@ export const PAIRS: Record<string, [basis: string, file: string]> = {
 };
 
 /**
- * Makes the files to measure with, unless they exist:
+ * Makes the input files, unless they exist:
  *
  * - `random`: random bytes
  * - `scatter`: the random bytes with 500 overwrites of 50 bytes, and insertions

@@ -1,7 +1,7 @@
 /**
- * Measures the first snapshot of a workspace with a large file, and the
- * snapshot after the file has grown by a line: the time, and the bytes that are
- * added. Compares the packed worker of the extension with `git add -A && git
+ * Measures two snapshots of a workspace with a large file: the first one, and
+ * one after a line is added to the file. Prints the time and the added bytes of
+ * each. Compares the packed worker of the extension with `git add -A && git
  * commit` in a GIT_DIR outside the workspace, which is how other editors store
  * states of a workspace. Git does not compress, because compressing random
  * bytes takes minutes and saves nothing.

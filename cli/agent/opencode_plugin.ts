@@ -5,9 +5,9 @@ export const PLUGIN_HEAD =
   "// Written by `deltar agent install`; `deltar agent uninstall` deletes this.";
 
 /**
- * Returns the source of the plugin for OpenCode, which runs the hook and waits
- * for it. OpenCode 1 calls `server`, and OpenCode 2 calls `setup`. A failure of
- * the hook never stops the agent.
+ * Returns the source of the plugin for OpenCode. The plugin runs the hook and
+ * waits until it has finished. OpenCode 1 calls `server`, and OpenCode 2 calls
+ * `setup`. A failure of the hook never stops the agent.
  */
 export function pluginText({ words, windows }: CommandLine): string {
   return `${PLUGIN_HEAD}
@@ -78,7 +78,10 @@ export default {
 `;
 }
 
-/** Returns the words of the hook's command in the source of the plugin. */
+/**
+ * Returns the words of the hook's command in the source of the plugin, or
+ * `undefined` if the text is not the source of deltar's plugin.
+ */
 export function pluginWords(text: string): string[] | undefined {
   const words = /^const WORDS = (\[.*\]);$/m.exec(text)?.[1];
   if (!text.startsWith(PLUGIN_HEAD) || words === undefined) return undefined;

@@ -93,7 +93,7 @@ test(
       );
       assert.match(
         read("err"),
-        /^(?:deltar: the result could not be recorded, .*: cannot write to \S+\/repo: the file system is read-only\n){2}$/,
+        /^(?:deltar: the next drill .* could not be recorded: cannot write to \S+\/repo: the file system is read-only\n){2}$/,
       );
       assert.match(JSON.parse(read("json")).unnoted, /read-only$/);
     });
