@@ -13,7 +13,7 @@ const ROW_PX = 24;
 
 /**
  * Returns a chart of horizontal bars as SVG, the shortest bar first. The bar
- * named `deltar` has another color. The chart can be read on light and dark
+ * named `deltar` has a different color. The chart can be read on light and dark
  * backgrounds.
  *
  * @param title The title of the chart.

@@ -201,9 +201,10 @@ class Line {
   }
 
   /**
-   * Returns the candidates of a kind that begin with `value`, each with `prefix`
-   * before it. For files and directories, returns only the kind, and the shell
-   * finds the names. If there are `choices`, they are the candidates.
+   * Returns the candidates of a kind that begin with `value`, each with
+   * `prefix` before it. For files and directories, returns only the kind, and
+   * the shell finds the names. `choices`, if any, replace the candidates of the
+   * kind.
    */
   async candidates(
     kind: Kind | undefined,

@@ -19,7 +19,8 @@ export interface FileStat {
 /**
  * Returns the number of changed lines of each file, by the new path of the file
  * or, if the file was deleted, by its old path. A file that became a symlink,
- * or a symlink that became a file, has two pairs. Their numbers are added.
+ * or a symlink that became a file, has two pairs. The numbers of both pairs are
+ * added.
  */
 export async function fileStats(
   pairs: AsyncIterable<[FilePair, Comparison]>,
@@ -148,9 +149,10 @@ function fitName(name: string, columns: number): string {
 }
 
 /**
- * Returns the numbers of `+` and `-` signs for a file. If necessary, the numbers
- * are scaled down, so that the signs of the file with the most changes fit into
- * `columns` columns. `most` is the number of changes of that file.
+ * Returns the numbers of `+` and `-` signs for a file. If necessary, the
+ * numbers are scaled down, so that the signs of the file with the most changes
+ * fit into `columns` columns. `most` is the number of changed lines of that
+ * file.
  */
 function scaled(
   insertions: number,

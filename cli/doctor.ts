@@ -239,8 +239,9 @@ function checkAgent({ opened }: Context, host: Host): Finding[] {
 }
 
 /**
- * Checks that a drill has succeeded with a key other than the one that this
- * machine uses. If the machine is lost, its key is lost with it.
+ * Checks that a drill has succeeded with a key other than this machine's. If
+ * the machine is lost, its key is lost, and only another key opens the
+ * repository.
  */
 async function checkSecondKey(repository: Repository): Promise<Finding[]> {
   const { keys } = repository;
@@ -288,7 +289,7 @@ async function checkConditions(
       : { check, state: "warning", detail: messageOf(error, opened) };
   }
   const detail = "the storage ignores `If-None-Match`. Two snapshots that " +
-    "begin in the same millisecond could overwrite each other; run one " +
+    "begin in the same millisecond could overwrite each other; run only one " +
     "deltar at a time.";
   return { check, state: "warning", detail };
 }

@@ -1,6 +1,6 @@
 import { encodeName } from "../lib/tree/mod.ts";
 
-/** The C escapes that git uses in quoted names, by the code of the character. */
+/** The C escapes that git uses in quoted names, by character code. */
 const ESCAPES: Readonly<Record<number, string>> = {
   0x07: "\\a",
   0x08: "\\b",

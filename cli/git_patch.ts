@@ -73,7 +73,7 @@ interface GitFile {
   mode: GitMode;
   /** The size in bytes. */
   size: number;
-  /** The key of the content. Equal contents have equal keys. */
+  /** The key of the content. Contents with equal keys are equal. */
   key: string;
   /** Called to read the file. Returns the content, in parts. */
   open: () => AsyncIterable<Uint8Array>;

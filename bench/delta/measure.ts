@@ -26,7 +26,7 @@ export interface Program {
 }
 
 /**
- * Runs programs in turns, so that other work of the machine affects all of them
+ * Runs programs in turn, so that other work on the machine affects all of them
  * alike. Returns, for each program, the shortest times and the largest memory
  * of its runs.
  *

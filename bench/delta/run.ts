@@ -121,7 +121,7 @@ function describe(programs: Programs): string[] {
   ];
 }
 
-/** A measurement: an action of `rdiff`, and the pair of files that it works on. */
+/** A measurement: an action of `rdiff`, and the pair of files to act on. */
 type Job = [verb: "signature" | "delta" | "patch", pair: string];
 
 function jobs(): Job[] {

@@ -147,8 +147,8 @@ async function checkQuiet(): Promise<number | undefined> {
 
 /**
  * Measures snapshots of each state of a workload by all programs, one after the
- * other, and then restores of the last state. A program that fails in a step is
- * left out of the later steps.
+ * other, and then restores of the last state. A program other than deltar that
+ * fails in a step is left out of the later steps. Throws if deltar fails.
  *
  * @param failures A set to which a message is added for each failure.
  */
@@ -209,7 +209,7 @@ async function runWorkload(
   return rows;
 }
 
-/** Measures snapshots and restores after few other snapshots, and after many. */
+/** Measures early and late snapshots of a long history, and their restores. */
 async function runHistory(
   work: string,
   [count, measured]: Scale["history"],

@@ -195,7 +195,8 @@ export function hookWordsIn(file: ConfigFile): string[] | undefined {
  * machine wrote. If deltar writes the whole file, returns at most one message.
  */
 function staying(file: ConfigFile, text: string): string[] {
-  const why = "differs from what deltar wrote on this machine, and stays";
+  const why =
+    "differs from what deltar wrote on this machine, and stays as it is";
   if ("text" in file) {
     return text.startsWith(PLUGIN_HEAD) ? [`the file ${why}`] : [];
   }
