@@ -61,7 +61,7 @@ export async function run(words: string[]): Promise<void> {
   const rounds = Number(values.rounds ?? (quick ? 1 : 5));
   if (!(rounds >= 1)) {
     throw new RangeError(
-      `--rounds must be at least 1, not ${values.rounds}`,
+      `--rounds must be at least 1: ${values.rounds}`,
     );
   }
   const only = values.only?.split(",");
