@@ -149,7 +149,7 @@ export function withoutMoved(changes: readonly Change[]): Change[] {
 }
 
 /**
- * Returns a list with the change of the root directory between two states. The
+ * Returns a list with the change to the root directory between two states. The
  * list is empty if the mode, the owner, the group and the extended attributes
  * are equal. The time is ignored.
  */

@@ -46,8 +46,8 @@ type Answer = (
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
   /**
-   * Completes a line. The arguments are the line up to the cursor, and its last
-   * part, which bash replaces.
+   * Completes a line. `line` is the line up to the cursor, and `replaced` is
+   * its last part, which bash replaces with the completion.
    */
   async bash([line = "", replaced = ""], make) {
     const { words, current, isRedirection } = parseLine(line);

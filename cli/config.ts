@@ -188,8 +188,8 @@ function optionWords(
 }
 
 /**
- * Returns the message with which an option refuses a value, or `undefined` if
- * the value is valid.
+ * Returns the error message of an option for an invalid value, or `undefined`
+ * if the value is valid.
  */
 function refusalOf(option: Option, value: unknown): string | undefined {
   if (typeof value === "boolean") return undefined;

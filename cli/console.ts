@@ -16,8 +16,8 @@ const REDRAW_MS = 100;
 const JSON_PROGRESS_MS = 1000;
 
 /**
- * The output of a command. Results, and progress in JSON, are written to
- * standard output, and messages and the progress line to standard error.
+ * The output of a command. Results and progress in JSON are written to standard
+ * output. Messages and the progress line are written to standard error.
  */
 export class Console {
   /** Whether results are printed as JSON. */
@@ -55,8 +55,8 @@ export class Console {
   }
 
   /**
-   * Prints a line of the result. With `--quiet`, prints nothing unless results
-   * are JSON.
+   * Prints a line of the result. With `--quiet`, prints the line only if
+   * results are JSON.
    */
   line(text: string): void {
     this.clear();

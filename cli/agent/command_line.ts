@@ -56,7 +56,10 @@ export function commandLine(
 
 const PLAIN = /^[\w@%+=:,.\\/~-]+$/;
 
-/** Returns a word, quoted so that cmd and bash on Windows read it alike. */
+/**
+ * Returns a word, quoted if necessary, so that cmd and bash on Windows read the
+ * same word.
+ */
 function windowsWord(word: string): string {
   const slashed = word.replaceAll("\\", "/");
   return PLAIN.test(slashed) ? slashed : `"${slashed}"`;

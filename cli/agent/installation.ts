@@ -214,7 +214,7 @@ function staying(file: ConfigFile, text: string): string[] {
 /**
  * Returns the name of an existing entry for deltar that an addition would
  * repeat or replace, or `undefined` if there is none. An entry for a server
- * counts only if it has a different value than the addition.
+ * counts only if its value differs from that of the addition.
  */
 function otherAt(config: ConfigText, addition: Addition): string | undefined {
   if ("array" in addition) {
@@ -253,8 +253,8 @@ function unchanged(path: string, notes: string[] = []): Change {
 }
 
 /**
- * Returns the change for a file in which nothing of the install is left: it
- * deletes the receipt, and the empty folders that the install created.
+ * Returns the change for a file in which nothing of the install is left. The
+ * change deletes the receipt and the empty folders that the install created.
  */
 function forgetting(
   path: string,
