@@ -59,7 +59,7 @@ interface Compared {
   skips: ReadonlyMap<string, Skipped>;
 }
 
-/** The number of changes of each kind directly in a folder. */
+/** A folder, and the number of changes of each kind directly in it. */
 interface FolderChanges {
   path: string;
   counts: Partial<Record<Change["change"], number>>;

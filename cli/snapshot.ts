@@ -70,7 +70,7 @@ export function snapshotCommand(context: Context): Command {
     )
     .option(
       "--dry-run",
-      "Show what would be read and stored without writing anything",
+      "Show what would be read and stored, without writing anything",
     )
     .action(async (dirs: string[], options: Options, command: Command) => {
       const stream = streamOf(command, dirs);
@@ -189,7 +189,10 @@ function printCounts(
   out.line(`  stored      ${formatBytes(counts.stored)}`);
 }
 
-/** Prints how many paths were excluded, skipped or changing, if any were. */
+/**
+ * Prints the numbers of paths that were excluded, that were skipped, and that
+ * changed while being read. Omits a number that is 0.
+ */
 function printSkipped(out: Console, skipped: readonly Skipped[]): void {
   const changed = skipped.filter(({ reason }) => reason === "changed").length;
   const faults = skipped.filter(isFault).length - changed;

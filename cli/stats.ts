@@ -44,7 +44,8 @@ async function run(
   const { out, repository, place } = begun;
   let code: number = EXIT.done;
   const within = treePath(folder);
-  // The repository might have no snapshot of the current directory.
+  // Without an argument, there might be no snapshot of the current directory.
+  // The command then shows only the numbers of the whole repository.
   const record = snapshot === undefined
     ? (await repository.lastAt(place))?.record
     : await findSnapshot(begun, snapshot);

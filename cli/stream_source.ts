@@ -101,9 +101,9 @@ export interface Stream {
   option: "fromTar" | "stdin" | "stdinFromCommand";
   /** The value of this option. */
   value: string;
-  /** The words of the command whose output is stored. */
+  /** The words of the command whose output is stored, or an empty list. */
   words: readonly string[];
-  /** The name of the directory in the repository. */
+  /** The absolute path of the directory that the snapshot is listed under. */
   directory: string;
 }
 
@@ -111,7 +111,7 @@ export interface Stream {
  * Returns the stream that the options name; `undefined` if the snapshot is of a
  * directory. Ends the program if the options cannot be combined.
  *
- * @param command The command, for errors and to find the options.
+ * @param command The command that has the options and prints the errors.
  * @param words The arguments of the command.
  */
 export function streamOf(
@@ -320,7 +320,8 @@ async function* oneFile(
 
 /**
  * Yields the bytes of a Node stream. Opens the stream only when the first bytes
- * are read, because an error of a stream without listeners ends the process.
+ * are read. If it were opened earlier, an error could occur before anything
+ * listens for errors, and would end the process.
  */
 async function* bytesOf(
   open: () => Readable,

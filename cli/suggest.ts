@@ -13,7 +13,7 @@ import { showPath, treePath, trimPath } from "./text.ts";
 
 /**
  * The maximum edit distance of a similar path. For a typed path of fewer than
- * six characters, the maximum is half of the length of the typed path.
+ * six characters, the maximum is half the length of the typed path.
  */
 const MAX_EDITS = 3;
 
@@ -50,14 +50,14 @@ export interface Named {
   /** The folder of `SNAPSHOT:FOLDER`, `""` for the root. */
   folder: string;
   /**
-   * The path of the current directory in the snapshot's directory. It is `""`
-   * if `folder` is not the root, or if the current directory is the root or
-   * outside the snapshot's directory.
+   * The path of the current directory, relative to the snapshot's directory. It
+   * is `""` if `folder` is not the root, or if the current directory is the
+   * snapshot's directory or outside of it.
    */
   below: string;
 }
 
-/** Returns the snapshot that `SNAPSHOT` or `SNAPSHOT:FOLDER` names. */
+/** Returns the snapshot, and the folder in it, that the user names. */
 export async function findFolder(
   { repository, place }: Pick<Begun, "repository" | "place">,
   name: string,
@@ -74,9 +74,10 @@ export async function findFolder(
 
 /**
  * Returns the path in a snapshot, from the root, for a path that a user typed.
- * With `SNAPSHOT:FOLDER`, the typed path is relative to the folder. Otherwise it
- * is relative to the current directory or, if it exists only there, to the root
- * of the snapshot.
+ * With `SNAPSHOT:FOLDER`, the typed path is relative to the folder. Otherwise,
+ * the typed path is relative to the current directory. If the snapshot has no
+ * such path, but has the typed path in its root, the path is relative to the
+ * root.
  */
 export async function pathIn(
   repository: Repository,

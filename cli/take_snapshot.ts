@@ -121,7 +121,7 @@ export interface Taken {
   result: SnapshotResult;
   /**
    * Whether the snapshot lacks extended attributes because they could not be
-   * read. Always `false` if the directory's last snapshot has none either.
+   * read. Always `false` if the directory's last snapshot has none.
    */
   lacksXattrs: boolean;
   /** The snapshot that the new one is compared with, if there is one. */
@@ -160,7 +160,7 @@ export function sourceOf(...directories: string[]): Source {
 }
 
 /**
- * Takes a snapshot of a directory and warns of paths that are skipped. Creates
+ * Takes a snapshot of a directory and warns about skipped paths. Creates
  * the repository if it does not exist. With `dryRun`, the snapshot is
  * discarded, and nothing is written.
  */
@@ -276,7 +276,7 @@ export async function takeSnapshot(
   };
 }
 
-/** Returns the message for the volumes that a failed snapshot has stored. */
+/** Returns the message about the volumes that a failed snapshot has stored. */
 export function describeKept(volumes: readonly VolumeRecord[]): string {
   const size = volumes.reduce((sum, volume) => sum + volume.size, 0);
   return `${plural(volumes.length, "finished volume")} ` +
@@ -285,8 +285,7 @@ export function describeKept(volumes: readonly VolumeRecord[]): string {
 }
 
 /**
- * Returns the warning that the clock was wrong when a snapshot was made, or is
- * wrong now.
+ * Returns the warning that the time of the newest snapshot is in the future.
  */
 function describeAhead({ id, time }: SnapshotRecord): string {
   const ahead = time - Date.now();
@@ -323,7 +322,8 @@ async function directoryIn(
   const isKnown = last !== undefined &&
     (last.below === "" || !isNamed && !isTooMuch(directory));
   if (!isKnown) return { directory: spelled(start), isNew: true };
-  // If records are damaged, the snapshot reads them again and reports them.
+  // If a record is damaged, `last` is not returned. `snapshot()` then reads the
+  // records again and reports the damage.
   const { common, rules } = last.record;
   return {
     directory,
@@ -382,8 +382,8 @@ function directoriesOf({ common, paths }: DirectorySet): string[] {
 }
 
 /**
- * Returns a path with the upper and lower case of the names on the disk. A path
- * through symlinks stays as the user typed it.
+ * Returns a path with its names in the upper and lower case that they have on
+ * the disk. A path through symlinks stays as the user typed it.
  */
 function spelled(path: string): string {
   const place = truePlace(path);
@@ -394,9 +394,9 @@ function spelled(path: string): string {
 }
 
 /**
- * Returns the default repository of a moved directory for its old path, if the
- * directory's snapshots are to be continued. The caller must then move the
- * repository to the default location for the new path.
+ * Returns the location of the default repository for the old path of a moved
+ * directory, if the snapshots of this path are to be continued. The caller must
+ * then move the repository to the default location for the new path.
  */
 async function formerRepository(
   out: Console,
@@ -457,8 +457,8 @@ async function continuedBy(
   const { continueFrom } = options;
   const { location } = repository.storage;
   if (isDefaultRepository(location)) {
-    // A default repository that has only snapshots of another path is the one
-    // that `formerRepository` returned.
+    // `formerRepository` found this default repository if it has snapshots. All
+    // of them are of the directory's old path.
     const records = await repository.snapshots({ onDamage: () => {} });
     return records.findLast(({ safety }) => safety === undefined)?.directory;
   }
@@ -475,8 +475,8 @@ async function continuedBy(
 }
 
 /**
- * Returns the former path of a moved directory: the one that the user names, or
- * the one that is recorded on this machine if the user confirms it.
+ * Returns the former path of a moved directory: the path that the user names
+ * or, if the user agrees, the path that is recorded on this machine.
  *
  * @param repositoryOf Called with the former path. Returns the location of the
  * repository that should have the snapshots of that path.
@@ -531,9 +531,8 @@ async function isToContinue(
 }
 
 /**
- * A fraction of the number of files in the last snapshot. If all files of the
- * last snapshot are gone, a directory with fewer files than this fraction is
- * refused.
+ * A fraction of the number of files in the last snapshot. If none of these
+ * files is left, a directory with fewer files than this fraction is refused.
  */
 const MAX_EMPTY_SHARE = 0.1;
 
@@ -563,7 +562,8 @@ async function refuseLoss(
   const isEmpty = files === 0 && before > 0;
   const isLost = before >= MIN_FORMER_FILES && deleted >= before &&
     files < MAX_EMPTY_SHARE * before;
-  // Files that cannot be read are reported and do not count as deleted.
+  // Files that cannot be read do not count as deleted. The user is told about
+  // each of them, so the directory is not refused.
   if (!isEmpty && !isLost || skipped.some(isFault)) return;
   const what = `every file of the last snapshot is gone ` +
     `(${plural(before, "file")} in ${parent.id})`;

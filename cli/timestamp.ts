@@ -3,8 +3,8 @@ import { InvalidArgumentError } from "commander";
 /**
  * Matches a date, with or without a time and a time zone: `2024-01-31`,
  * `2024-01-31-120000`, `2024-01-31 12:00`, `20240131T120000Z`,
- * `2024-01-31T12:00:00.123+01:00`, `2024/01/31`. Digits must not directly
- * follow or precede the date.
+ * `2024-01-31T12:00:00.123+01:00`, `2024/01/31`. No digit may directly precede
+ * the date, or follow it directly or after one of `-`, `_`, `.` and `:`.
  */
 const TIMESTAMP =
   /(?<!\d)(\d{4})([-_./\\]?)(\d\d)\2(\d\d)(?:[-_. T@/\\]?(\d\d)([-_.:]?)(\d\d)(?:\6(\d\d)(?:[.,](\d{1,9}))?)?)?( ?(?:Z|UTC)|[+-]\d\d:?\d\d)?(?![-_.:]?\d)/g;

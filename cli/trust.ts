@@ -13,7 +13,7 @@ export function trustOption(): Option {
   );
 }
 
-/** Thrown to stop the work before it begins, because the user must be asked. */
+/** Stops a restore before it begins, so that the user can be asked. */
 class Doubt extends Error {}
 
 /**

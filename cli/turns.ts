@@ -96,7 +96,7 @@ export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
     found.length === 0
       ? `no turn ${JSON.stringify(name)} is recorded for this directory`
       : `${found.length} sessions have a turn ${number}; add the beginning of ` +
-        `the session, such as ${number}@${sessionOf(found[0])}`,
+        `the session's id, such as ${number}@${sessionOf(found[0])}`,
   );
 }
 

@@ -100,7 +100,7 @@ export async function undoTurn(
   });
 }
 
-/** The reason why a turn has no end. */
+/** The reason why a turn has no last snapshot yet. */
 const UNFINISHED = "the agent has not finished this turn";
 
 type NamedTurn = Pick<AgentTurn, "agent" | "session" | "turn">;
@@ -113,7 +113,7 @@ function isSameTurn(one: NamedTurn, two: NamedTurn): boolean {
 /**
  * Returns the turn that the user names, if an agent has begun the turn but no
  * snapshot of the turn exists, because the hook has found no change so far.
- * Such a turn is the last one if its number is the highest.
+ * The name `last` means such a turn if its number is the highest.
  *
  * @param directory The directory of the snapshots.
  * @param turns The turns that have snapshots.
@@ -141,8 +141,8 @@ function begunTurn(
 /**
  * Takes the last snapshot of a turn.
  *
- * @param like The newest snapshot of the turn's directories. The new snapshot
- * uses its rules.
+ * @param like The newest snapshot of the turn's directories. The last snapshot
+ * of the turn uses the same rules.
  */
 async function takeEnd(
   repository: Repository,

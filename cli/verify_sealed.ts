@@ -61,7 +61,7 @@ export async function verifyWithoutKey(
     out.line(
       `Found ${plural(uncovered.length, "key or note", "keys or notes")} ` +
         "without a manifest. Such keys and notes were stored by an earlier " +
-        "version of deltar, or are forged. They were not compared:",
+        "version of deltar, or are forged. They could not be compared:",
     );
     tellNames(out, uncovered);
   }

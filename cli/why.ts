@@ -112,7 +112,7 @@ async function run(
   return EXIT.done;
 }
 
-/** The beginning of the reason why a path cannot be read. */
+/** The words before the reason why a path cannot be read. */
 const UNREADABLE = "cannot be read: ";
 
 /** Returns a phrase that says whether a path is included and, if not, why. */
