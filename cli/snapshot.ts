@@ -52,15 +52,16 @@ export function snapshotCommand(context: Context): Command {
   return addStreamOptions(addCreateOptions(command))
     .argument(
       "[dir...]",
-      "The directory (default: the directory with snapshots that contains the " +
-        "current directory, or else the current directory), or several for " +
-        "one snapshot; with --stdin-from-command, the words of the command",
+      "The directory, or several directories for one snapshot of all of them " +
+        "(default: the directory with snapshots that contains the current " +
+        "directory, or else the current directory); with " +
+        "--stdin-from-command, the words of the command",
     )
     .option("--label <text>", "Give the snapshot this label", parseLabel)
     .option("--init", INIT)
     .option(
       "--continue-from <dir>",
-      "Continue the snapshots of a directory that was moved",
+      "Continue the snapshots of a directory that was moved from this path",
     )
     .option("--remember", "Store --max-size in the repository")
     .option(

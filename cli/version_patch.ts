@@ -102,8 +102,8 @@ function changesOf(
 }
 
 /**
- * Returns a state with one entry and, if the entry is a hard link, the linked
- * file.
+ * Returns a state with the given entry, if there is one, and with the file that
+ * the entry links to, if it is a hard link.
  */
 async function fileState(
   repository: Repository,
