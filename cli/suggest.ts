@@ -117,8 +117,8 @@ async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
 }
 
 /**
- * Returns whether a snapshot has an entry at or below a path. Every snapshot has
- * the root.
+ * Returns whether a snapshot has an entry at or below a path. Every snapshot
+ * has the root.
  */
 export async function hasPath(
   repository: Repository,

@@ -13,7 +13,7 @@ export function trustOption(): Option {
   );
 }
 
-/** Stops a restore before it begins, so that the user can be asked. */
+/** The error that stops the work before it begins, to ask the user first. */
 class Doubt extends Error {}
 
 /**
