@@ -245,7 +245,7 @@ export class Engine {
       call.onProgress?.(message.progress);
     } else if ("piece" in message) {
       call.pieces.add(message.piece);
-      // Other work of the extension host comes first.
+      // The extension host can do other work before the next piece.
       setImmediate(() => send(child, { thread, message: { next: id } }));
     } else {
       calls.delete(id);
@@ -256,7 +256,7 @@ export class Engine {
 
   /**
    * Ends a thread that has no calls in progress and, if it was the last thread,
-   * the process. Their memory is free until the next call.
+   * the process. This frees their memory until the next call.
    */
   #endThread(running: Running, thread: ThreadName): void {
     const { child, calls, threads } = running;

@@ -51,7 +51,7 @@ export function offerMcpServers(
     editor.McpStdioServerDefinition === undefined
   ) return new editor.Disposable(() => {});
   const changed = new editor.EventEmitter<void>();
-  /** The folders of the servers, by the labels of the servers. */
+  /** The folder of each server, by the label of the server. */
   let served = new Map<string, ProtectedFolder>();
   let logged: string | undefined;
   const tell = (message: string | undefined) => {

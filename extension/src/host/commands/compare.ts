@@ -177,7 +177,8 @@ export async function compareSnapshots(
 }
 
 /**
- * Takes a snapshot of a folder, and compares an older snapshot with it.
+ * Takes a snapshot of a folder, and compares an older snapshot with the new
+ * one.
  */
 export async function compareWithWorkspace(
   { folders }: Context,

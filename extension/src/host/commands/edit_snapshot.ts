@@ -13,7 +13,7 @@ const MAX_LABEL_LENGTH = 1000;
 
 /**
  * Asks the user for the label of a snapshot. Returns `undefined` if the user
- * cancels, and an empty text if the snapshot should have no label.
+ * cancels, and an empty string if the snapshot should have no label.
  *
  * @param prompt The text that names the snapshot.
  * @param value The current label.
@@ -35,14 +35,16 @@ export async function askLabel(
   return label?.trim();
 }
 
-/** Changes the label of a snapshot. An empty text removes the label. */
+/** Changes the label of a snapshot. An empty string removes the label. */
 export async function editLabel(
   { folder, info }: SnapshotNode,
 ): Promise<void> {
   const moment = formatMomentInText(info.time, Date.now());
   const label = await askLabel(
     `Label of the snapshot of ${moment}` +
-      (info.label === undefined ? "" : ", empty for none"),
+      (info.label === undefined
+        ? ""
+        : ". Leave the field empty to remove the label."),
     info.label,
   );
   if (label === undefined || label === (info.label ?? "")) return;

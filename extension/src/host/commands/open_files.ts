@@ -65,7 +65,8 @@ export function openFiles({ uri }: ProtectedFolder): string[] {
 
 function urisOf(folder: ProtectedFolder, paths: readonly string[]) {
   return new Set(
-    // A name that is not valid UTF-8 has no URI, so no editor has the file.
+    // A name that is not valid UTF-8 has no URI, so no editor can open the
+    // file.
     paths.filter((path) => path.isWellFormed())
       .map((path) => fileUri(folder, path).toString()),
   );

@@ -204,7 +204,7 @@ export async function restore(
     if (isCancelled(error)) {
       await remember(context.memory, folder, undefined);
       void offerRevert(
-        "The restore was cancelled. Some files may already be restored.",
+        "The restore was cancelled. Some files may already have been restored.",
         "Undo",
         folder,
       );
@@ -306,7 +306,8 @@ export async function undo(
   } catch (error) {
     if (isCancelled(error)) {
       void offerRevert(
-        `The ${direction} was cancelled. Some files may already be restored.`,
+        `The ${direction} was cancelled. Some files may already have been ` +
+          "restored.",
         isUndo ? "Redo" : "Undo",
         folder,
       );
@@ -335,7 +336,7 @@ async function confirmRevert(
     list("will be deleted", preview.deleted),
     ...warningsOf(folder, preview),
     "The current files are first saved to a safety snapshot " +
-    `"before ${isUndo ? "undoing" : "redoing"}" in the list of snapshots. ` +
+    `with the label "before ${isUndo ? "undoing" : "redoing"} \u2026". ` +
     `${isUndo ? "Redo Restore" : "Undo Last Restore"} brings them back.`,
   ].filter((part) => part !== "").join("\n\n");
   const agree = isUndo ? "Undo Restore" : "Redo Restore";

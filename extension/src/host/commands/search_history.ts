@@ -9,8 +9,9 @@ import { pickVersion, unreadText } from "./version_picks.ts";
 import { workspaceFile } from "./workspace_file.ts";
 
 /**
- * Asks for a text, lists the versions of a file that contain the text, and
- * opens the version that the user chooses, at the first line with the text.
+ * Asks for the text to find, lists the versions of a file that contain the
+ * text, and opens the version that the user chooses, at the first line with the
+ * text.
  */
 export async function searchHistory(
   context: Context,
@@ -62,7 +63,7 @@ export async function searchHistory(
 }
 
 /**
- * Returns the text that is selected in a file. Returns an empty text if the
+ * Returns the text that is selected in a file. Returns an empty string if the
  * file is not in the active editor, or if the selection has several lines.
  */
 function selectedText(uri: vscode.Uri): string {

@@ -101,7 +101,7 @@ export async function showSkipped({ folders }: Context): Promise<void> {
   ];
   if (skipped.length === 0) {
     void showInformation(
-      `The last snapshot of ${folder.name} excluded and skipped nothing.`,
+      `The last snapshot of ${folder.name} did not exclude or skip anything.`,
     );
     return;
   }

@@ -69,8 +69,8 @@ export class EncryptedRepositories {
    * not exist and will be encrypted.
    *
    * @param folder The folder.
-   * @param encrypt Whether a new repository will be encrypted. Default: as the
-   *   settings say.
+   * @param encrypt Whether a new repository will be encrypted. Default: the
+   * setting of the folder.
    * @returns The state of the repository afterwards.
    */
   async prepare(
@@ -93,8 +93,8 @@ export class EncryptedRepositories {
   /**
    * Creates the repository of a folder after a snapshot failed because the
    * repository did not exist. Does nothing if the snapshot failed for another
-   * reason, or if the repository is not on this machine, because the user has to
-   * save a second key first.
+   * reason. Also does nothing if the repository is not on this machine: then
+   * the user has to save a second key first.
    *
    * @returns Whether the snapshot can be tried again.
    */

@@ -77,7 +77,7 @@ export async function addPassphrase(folder: ProtectedFolder): Promise<boolean> {
   );
   if (passphrase === undefined) return false;
   const again = await ask(
-    "The same passphrase again",
+    "Enter the same passphrase again",
     (typed) => typed === passphrase ? "" : "The passphrases differ.",
   );
   if (again === undefined) return false;

@@ -34,7 +34,8 @@ const VERSION_CONTROL = [".git", ".hg", ".svn"];
  * @param folder The workspace folder.
  * @param own The folders of the extension's own files.
  * @param credentials The credentials of repositories on S3.
- * @param place The location of the repository. Default: that in the settings.
+ * @param place The location of the repository. Default: the location in the
+ * settings.
  */
 export function folderConfig(
   folder: vscode.WorkspaceFolder,

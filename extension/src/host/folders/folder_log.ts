@@ -9,7 +9,7 @@ export class FolderLog implements vscode.Disposable {
   readonly #log: vscode.LogOutputChannel;
   readonly #repositories = new WeakMap<ProtectedFolder, string>();
   readonly #listErrors = new WeakMap<ProtectedFolder, string | undefined>();
-  /** The URIs of the virtual folders that the log names. */
+  /** The URIs of the virtual folders that have been logged. */
   readonly #virtual = new Set<string>();
   readonly #watch: vscode.Disposable;
 

@@ -24,8 +24,8 @@ export class Originals {
   #used: Promise<Used> | undefined;
 
   /**
-   * Copies a file, unless it has a copy, is not a regular file, or would exceed
-   * a limit.
+   * Copies a file, unless it already has a copy, is not a regular file, or
+   * would exceed a limit.
    *
    * @param place The folder of the copies.
    * @param file The path of the file.
