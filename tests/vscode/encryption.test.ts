@@ -274,7 +274,7 @@ suite([
   ["a passphrase also opens the repository", async () => {
     await window.command("Deltar: Add Passphrase");
     await enter("New passphrase", PASSPHRASE);
-    await enter("The same passphrase again", `${PASSPHRASE}?`);
+    await enter("Enter the same passphrase again", `${PASSPHRASE}?`);
     await enter("The passphrases differ", PASSPHRASE);
     await window.isTold(/The name of its key is passphrase\./);
     await window.hush();
@@ -407,7 +407,7 @@ suite([
       assert.deepEqual([...storage.objects.keys()], []);
       await window.answer(/^Add Passphrase/);
       await enter("New passphrase", PASSPHRASE);
-      await enter("The same passphrase again", PASSPHRASE);
+      await enter("Enter the same passphrase again", PASSPHRASE);
       // The snapshot before this one has the file as it was before the edit.
       await window.isTold(/Snapshot taken, 1 file changed\./);
       await window.hush();

@@ -7,7 +7,7 @@ test("limitedOutput() writes 64 KiB in a minute, and says once that there was mo
   const written: string[] = [];
   const output = limitedOutput((text) => written.push(text), () => time);
   const more =
-    "The process wrote more. Its output is left out for up to a minute.";
+    "The process wrote more output, which is not logged for up to a minute.";
   output("a warning\n");
   assert.deepEqual(written.splice(0), ["a warning"]);
   const long = "x".repeat(50_000);

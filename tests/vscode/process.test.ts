@@ -17,7 +17,7 @@ const SECRETS = {
   "Access key ID": "KEY-ID-OF-THE-TEST",
   "Secret access key": "secret access key of the test",
   "New passphrase": "correct horse battery staple of words",
-  "The same passphrase again": "correct horse battery staple of words",
+  "Enter the same passphrase again": "correct horse battery staple of words",
 };
 
 let editor: Editor;
@@ -140,7 +140,7 @@ suite([
         ).waitFor();
         await window.command("Deltar: Create Snapshot");
         await window.answer(/^Add Passphrase/);
-        await enter("New passphrase", "The same passphrase again");
+        await enter("New passphrase", "Enter the same passphrase again");
         await window.isTold(/Snapshot taken, 1 file\./);
         await window.hush();
         for (const name of ["cmdline", "environ"]) {

@@ -9,7 +9,7 @@ const PERIOD_MS = 60_000;
  * in a minute, only the beginning is written, so that a process that never stops
  * complaining does not fill the disk.
  *
- * @param write Called with a text for the log.
+ * @param write Called with text for the log.
  * @param now Returns the time in milliseconds.
  */
 export function limitedOutput(
@@ -31,6 +31,6 @@ export function limitedOutput(
     left = isWhole ? left - text.length : 0;
     if (isWhole || isTold) return;
     isTold = true;
-    write("The process wrote more. Its output is left out for up to a minute.");
+    write("The process wrote more output, which is not logged for up to a minute.");
   };
 }

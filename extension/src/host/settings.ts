@@ -38,8 +38,8 @@ export function triggers(): Triggers {
 }
 
 /**
- * Returns the size in bytes above which the user is warned about the snapshots
- * of a folder; 0 for no limit.
+ * Returns the size, in bytes, that the snapshots of a folder can have before
+ * the user is warned; 0 for no limit.
  */
 export function sizeLimit(): number {
   return vscode.workspace.getConfiguration("deltar.storage")

@@ -109,9 +109,9 @@ export class ProtectedFolder implements vscode.Disposable {
   #isAsked = false;
   readonly #originals = new Originals();
   /**
-   * Whether the copies of files are to be stored although the folder has
-   * snapshots, because the copies were made before the folder took over an old
-   * history.
+   * Whether the copies of files have to be stored although the folder has
+   * snapshots. This is the case if the copies were made before the folder took
+   * over an old history.
    */
   #mustStoreOriginals = false;
   #queue: Promise<unknown> = Promise.resolve();
@@ -154,7 +154,7 @@ export class ProtectedFolder implements vscode.Disposable {
   /**
    * Returns the configuration for a location of the repository.
    *
-   * @param place The location. Default: that in the settings.
+   * @param place The location. Default: the location in the settings.
    */
   configAt(place?: LocationSettings): FolderConfig {
     return folderConfig(
@@ -222,8 +222,8 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Waits for as long as automatic snapshots have to wait for the answer to a
-   * question, or to another question that follows.
+   * Waits until there is no `question` that automatic snapshots have to wait
+   * for. Another question can follow the current one.
    */
   async untilAnswered(): Promise<void> {
     while (this.question !== undefined) await this.question;
@@ -381,7 +381,7 @@ export class ProtectedFolder implements vscode.Disposable {
     const hasOriginals = await this.#originals.exist(config.originals);
     const first = await take(true, hasOriginals ? undefined : label);
     // From now on, saving a file makes no copy. The copies are deleted only
-    // after this point, so the first snapshot cannot lack a copy.
+    // after this point, so the first snapshot could read all of them.
     this.#known = [first.snapshot];
     const needsSecond = hasOriginals ||
       await this.#originals.exist(config.originals);
@@ -448,7 +448,7 @@ export class ProtectedFolder implements vscode.Disposable {
       this.#safety = listed.filter(({ isSafety }) => isSafety);
       this.#isListed = true;
       // Listing works again. A failure with the same text as the last listing
-      // error is therefore resolved, even if `snapshot` has set it.
+      // error is therefore resolved, even if `snapshot` has set that failure.
       if (this.failure === this.#listError) this.failure = undefined;
       this.#listError = undefined;
       this.#isLocked = false;

@@ -7,7 +7,10 @@ import type { FolderConfig } from "../../shared/protocol.ts";
  * second, and a worker forgets the identities when it ends.
  */
 export class RepositoryIdentities {
-  /** The identities and the access to them, by the location of the repository. */
+  /**
+   * The identities, with the result of `accessOf`, by the location of the
+   * repository.
+   */
   readonly #known = new Map<
     string,
     { access: string; identities: Promise<readonly string[]> }
@@ -55,8 +58,8 @@ export class RepositoryIdentities {
 }
 
 /**
- * Returns the SHA-256 of the user's key, the endpoint and the credentials, so
- * that changes of them are noticed although no secret is kept for this.
+ * Returns the SHA-256 of the user's key, the endpoint and the credentials. The
+ * result changes if any of these changes, and contains no secret.
  */
 function accessOf({ key, env }: FolderConfig): string {
   const access = JSON.stringify([key ?? null, env ?? null]);

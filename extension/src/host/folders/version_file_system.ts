@@ -79,8 +79,8 @@ export class VersionFileSystem implements vscode.FileSystemProvider {
 
 function typeOf(kind: VersionStat["kind"]): vscode.FileType {
   if (kind === "directory") return vscode.FileType.Directory;
-  // An editor shows a text for a link, a named pipe or a device, so VS Code
-  // must treat each of them as a file.
+  // For a link, a named pipe or a device, an editor shows text, so VS Code must
+  // treat each of them as a file.
   return kind === "symlink"
     ? vscode.FileType.SymbolicLink | vscode.FileType.File
     : vscode.FileType.File;

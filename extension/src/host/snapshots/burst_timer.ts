@@ -26,7 +26,8 @@ const PAUSE_PER_DURATION = 20;
  * two checks, or after the last check if the changes go on. Changes during the
  * call and the pause after it begin the next burst when the pause is over.
  *
- * A change costs one assignment, so a burst can have any number of changes.
+ * Noting a change costs only one assignment, so a burst can have any number of
+ * changes.
  */
 export class BurstTimer {
   readonly #work: () => Promise<number | undefined>;
@@ -55,7 +56,7 @@ export class BurstTimer {
     this.#now = now;
   }
 
-  /** Whether a change was noted, so that more changes make no difference. */
+  /** Whether a change was noted. Further changes then make no difference. */
   get isNoted(): boolean {
     return this.#isNoted;
   }

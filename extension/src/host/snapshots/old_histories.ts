@@ -194,8 +194,8 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Makes the automatic snapshots of a folder without snapshots wait for a
-   * promise, instead of any promise that they already wait for.
+   * If a folder has no snapshots, makes its automatic snapshots wait for a
+   * promise. This promise replaces the one that they waited for before.
    */
   #holdSnapshots(folder: ProtectedFolder, until: Promise<void>): void {
     if (folder.hasSnapshots) return;
@@ -496,7 +496,7 @@ export class OldHistories implements vscode.Disposable {
     return this.#options.memory.get<Remembered>(keyOf(folder), {});
   }
 
-  /** Changes the given fields of the state that is remembered of a folder. */
+  /** Changes the given fields of the remembered state of a folder. */
   async #remember(
     folder: ProtectedFolder,
     changes: Remembered,
