@@ -175,7 +175,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
    * Takes a snapshot of a folder. While a question about an old history is
    * open, the first call waits, and further calls take no snapshot.
    *
-   * @returns The duration as `takeAutomatically` returns it.
+   * @returns The duration of the snapshot in milliseconds, or `undefined` if no
+   * snapshot was taken.
    */
   async #take(
     folder: ProtectedFolder,

@@ -41,7 +41,7 @@ export class RepositoryWatch implements vscode.Disposable {
     readonly onDidChange: ProtectedFolders["onDidChange"];
   };
   readonly #watch: vscode.Disposable;
-  /** The watchers, by the paths of the folders of the records. */
+  /** The watchers, by the path of the folder that has the records. */
   readonly #watchers = new Map<string, Watcher>();
 
   constructor(
@@ -80,7 +80,7 @@ export class RepositoryWatch implements vscode.Disposable {
     const place = nearestFolder(records);
     try {
       const watcher = fs.watch(place, { persistent: false }, () => {
-        // A folder above the records may change all the time, so its changes do
+        // A folder above the records can change all the time, so its changes do
         // not restart the timer.
         if (place === records) clearTimeout(added.timer);
         else if (added.timer !== undefined) return;

@@ -24,7 +24,8 @@ export type Advice =
  * message names a repository setting, there is an action that opens the setting.
  */
 export function advisedIn(...messages: readonly string[]): Advice[] {
-  // Actions that open different settings have the same title.
+  // The keys are the ids of commands and the names of settings. Titles would
+  // not be unique: all actions that open a setting have the same title.
   const advised = new Map<string, Advice>();
   for (const message of messages) {
     for (const [title, command] of Object.entries(COMMANDS)) {

@@ -37,7 +37,7 @@ export function asSentence(text: string): string {
 }
 
 /**
- * Returns a text of another program on one line. Each run of control
+ * Returns the text of another program as one line. Each run of control
  * characters, line ends and characters that change the direction of text
  * becomes a space.
  */

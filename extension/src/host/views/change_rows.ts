@@ -35,7 +35,7 @@ export interface ChangeNode {
   change: FileChange;
 }
 
-/** A row that shows only a text. */
+/** A row that shows only text. */
 interface NoteNode {
   kind: "note";
   title: string;
@@ -153,7 +153,7 @@ function changeItem(node: ChangeNode): vscode.TreeItem {
   return item;
 }
 
-/** Returns the tree item for a row that shows only a text. */
+/** Returns the tree item for a row that shows only text. */
 function noteItem({ title, isFault }: NoteNode): vscode.TreeItem {
   const item = new vscode.TreeItem(title);
   item.tooltip = title;

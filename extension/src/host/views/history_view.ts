@@ -298,7 +298,8 @@ function folderVersionItem({ folder, version, before, info }: VersionNode) {
 /**
  * Returns the URI of the file in the active editor, which can be a text,
  * notebook, custom or diff editor. In a diff editor, this is the file on the
- * right. For a text about a file that is too large to show, this is that file.
+ * right. If the editor shows a text about a file that is too large to show,
+ * returns the URI of that file.
  */
 export function activeUri(): vscode.Uri | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;

@@ -66,8 +66,7 @@ function sidesOf({ query }: vscode.Uri): Sides {
 
 /**
  * Returns the URI of the file that a text is about: its new state or, if the
- * file was deleted, its old state. Returns the URI of anything other than such a
- * text as it is.
+ * file was deleted, its old state. Returns all other URIs unchanged.
  */
 export function describedUri(uri: vscode.Uri): vscode.Uri {
   if (uri.scheme !== LARGE_SCHEME) return uri;

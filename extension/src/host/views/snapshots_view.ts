@@ -277,7 +277,8 @@ function rowId({ uri }: { uri: vscode.Uri }, id: string): string {
 
 /**
  * Returns the label of a snapshot. The label of a safety snapshot contains the
- * id of another snapshot, which is replaced by the time of that snapshot.
+ * id of another snapshot. This id is replaced by the time of the other
+ * snapshot.
  */
 function labelOf({ label, isSafety }: SnapshotInfo): string | undefined {
   if (!isSafety) return label;

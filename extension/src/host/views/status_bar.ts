@@ -176,7 +176,7 @@ export class StatusBar implements vscode.Disposable {
   }
 
   /**
-   * Sets the context key with which the view of a folder without snapshots says
+   * Sets the context key that tells the view of a folder without snapshots
    * whether snapshots are taken automatically.
    */
   #setContext(): void {
