@@ -73,7 +73,7 @@ export class Originals {
     const unfinished = `${place}.${process.pid}.${++this.#count}`;
     let isKept = false;
     try {
-      // A file may be protected only by the mode of its folder, so the folder
+      // A file might be protected only by the mode of its folder, so the folder
       // of the copy is closed to other users.
       await fs.mkdir(dirname(copy), { recursive: true, mode: 0o700 });
       await fs.copyFile(file, unfinished, fs.constants.COPYFILE_FICLONE);

@@ -101,8 +101,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
    * Takes a snapshot of a folder in which another program has changed files. If
    * a snapshot after a save is about to be taken, that snapshot is enough.
    *
-   * @returns The duration of the snapshot in milliseconds, or `undefined` if no
-   * snapshot was taken.
+   * @returns The duration of the work in milliseconds, even if nothing had
+   * changed, or `undefined` if no snapshot was attempted or the attempt failed.
    */
   async takeAfterExternalChange(
     folder: ProtectedFolder,
@@ -155,8 +155,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
    * Takes a snapshot of a folder, unless the snapshot would be a first snapshot
    * that must wait until the user saves a file.
    *
-   * @returns The duration of the snapshot in milliseconds, or `undefined` if no
-   * snapshot was taken.
+   * @returns The duration of the work in milliseconds, even if nothing had
+   * changed, or `undefined` if no snapshot was attempted or the attempt failed.
    */
   async #takeUnasked(
     folder: ProtectedFolder,
@@ -175,8 +175,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
    * Takes a snapshot of a folder. While a question about an old history is
    * open, the first call waits, and further calls take no snapshot.
    *
-   * @returns The duration of the snapshot in milliseconds, or `undefined` if no
-   * snapshot was taken.
+   * @returns The duration of the work in milliseconds, even if nothing had
+   * changed, or `undefined` if no snapshot was attempted or the attempt failed.
    */
   async #take(
     folder: ProtectedFolder,

@@ -117,8 +117,9 @@ export class SnapshotRunner implements vscode.Disposable {
    * Takes a snapshot because of a trigger. If several snapshots in a row fail,
    * only the first failure is shown.
    *
-   * @returns The duration of the snapshot in milliseconds, without the time for
-   * which the snapshot waited, or `undefined` if no snapshot was taken.
+   * @returns The duration of the work in milliseconds, without the time for
+   * which the snapshot waited, even if nothing had changed. `undefined` if the
+   * attempt failed or was cancelled.
    */
   async takeAutomatically(
     folder: ProtectedFolder,
