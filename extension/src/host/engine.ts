@@ -9,8 +9,8 @@
  * If the extension host ends or is killed, the system closes the channel
  * between the two processes, and the child process exits.
  *
- * Parameters, and the secrets among them, are sent only over this channel, and
- * never as arguments or in the environment.
+ * Parameters, including secrets, are sent only over this channel, and never as
+ * arguments or in the environment.
  *
  * @module
  */
@@ -110,9 +110,9 @@ interface Running {
 
 /**
  * Matches the names of environment variables that the child process does not
- * get: the variables of VS Code's own processes, and the variable with options
- * of Node, such as the port of a debugger or a module to load first. These
- * options are meant only for the extension host.
+ * get: the variables of VS Code's own processes, and `NODE_OPTIONS`, which can
+ * contain the port of a debugger or a module to load first. These options are
+ * meant only for the extension host.
  */
 const OWN_VARIABLES = /^(?:VSCODE_|ELECTRON_|NODE_OPTIONS$)/i;
 

@@ -5,9 +5,9 @@ const MAX_CHARACTERS = 65_536;
 const PERIOD_MS = 60_000;
 
 /**
- * Returns a function that writes the output of a process to a log. Of the output
- * in a minute, only the beginning is written, so that a process that never stops
- * complaining does not fill the disk.
+ * Returns a function that writes the output of a process to a log. In each
+ * minute, only the beginning of the output is written, so that a process that
+ * never stops complaining does not fill the disk.
  *
  * @param write Called with text for the log.
  * @param now Returns the time in milliseconds.

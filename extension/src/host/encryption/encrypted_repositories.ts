@@ -218,7 +218,7 @@ export class EncryptedRepositories {
           detail: `The new repository ${config.repository} is encrypted. Its ` +
             "key is only on this machine. If the key is lost, nobody can " +
             "read the snapshots.\n\nSave and print a recovery sheet, or add a " +
-            "passphrase that you can remember. Nothing is stored before that.",
+            "passphrase that you can remember. Nothing is stored until then.",
         },
         SAVE_SHEET,
         ADD_PASSPHRASE,

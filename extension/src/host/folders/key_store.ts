@@ -16,8 +16,7 @@ export class KeyStore implements vscode.Disposable {
   readonly #secrets: vscode.SecretStorage;
   readonly #watch: vscode.Disposable;
   /**
-   * The keys that were read, by name, in the form in which the keychain stores
-   * them.
+   * The keys that were read, by name, as the keychain stores them.
    */
   readonly #read = new Map<string, Promise<string | undefined>>();
 

@@ -37,8 +37,8 @@ export interface SnapshotOptions extends CallOptions {
   /** Whether the progress includes the number of all entries. */
   measure?: boolean;
   /**
-   * Whether no snapshot is taken if only the times of folders have changed, as
-   * when another program has created an excluded file.
+   * Whether no snapshot is taken if only the times of folders have changed, for
+   * example because another program created an excluded file.
    */
   ignoresFolderTimes?: boolean;
 }
@@ -89,7 +89,7 @@ export class ProtectedFolder implements vscode.Disposable {
    */
   hasNoFiles = false;
   /**
-   * A promise for which automatic snapshots wait while the extension searches
+   * The promise that automatic snapshots wait for while the extension searches
    * for an old history of this folder and asks the user about that history. The
    * promise resolves after the answer, or after five minutes without an answer.
    * `undefined` if there is no such search or question.

@@ -16,7 +16,7 @@ interface Folder {
   uri: vscode.Uri;
 }
 
-/** Returns the text that identifies a folder in the URIs of versions. */
+/** Returns the string that identifies a folder in the URIs of versions. */
 export function folderKey(uri: vscode.Uri): string {
   return nameSum(uri.toString());
 }

@@ -34,7 +34,7 @@ export class BurstTimer {
   readonly #now: () => number;
   /** Whether a change was noted since the last check. */
   #isNoted = false;
-  /** Whether a burst, a call or a pause is going on. */
+  /** Whether a burst, a call or a pause is in progress. */
   #isActive = false;
   #isDisposed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;

@@ -9,7 +9,7 @@ import { mayBeginUnasked } from "./unasked.ts";
 import { within } from "./within.ts";
 
 /**
- * The maximum time for which a save waits until the original is copied, in
+ * The maximum time for which a save waits for the copy of the original, in
  * milliseconds. VS Code ignores extensions that take longer than 1.5 seconds.
  */
 const MAX_SAVE_DELAY_MS = 1200;

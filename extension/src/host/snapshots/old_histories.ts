@@ -59,7 +59,7 @@ interface Found {
 
 /** The search for the old history of a folder, and the question about it. */
 interface Offer {
-  /** The repository of the folder at the time when the search began. */
+  /** The repository of the folder when the search began. */
   repository: string;
   /** Whether the user has answered. The answer is then being carried out. */
   isAnswered: boolean;
@@ -370,8 +370,8 @@ export class OldHistories implements vscode.Disposable {
    * Continues the history of the folder's former path. Moves the repository if
    * possible, and otherwise copies the snapshots.
    *
-   * @returns Whether the history was continued; `false` in the same cases as
-   * `#copy`.
+   * @returns Whether the history was continued; `false` if `#copy` returns
+   * `false`.
    */
   async #continue(
     folder: ProtectedFolder,
@@ -396,8 +396,8 @@ export class OldHistories implements vscode.Disposable {
    * Changes the location back to the old one. Before that, copies the snapshots
    * that were taken at the new location to the old location.
    *
-   * @returns Whether the location was changed; `false` in the same cases as
-   * `#copy`.
+   * @returns Whether the location was changed; `false` if `#copy` returns
+   * `false`.
    */
   async #useOld(
     folder: ProtectedFolder,
@@ -428,7 +428,7 @@ export class OldHistories implements vscode.Disposable {
    * @param folder The folder.
    * @param from The configuration with the repository to copy from.
    * @param to The configuration with the repository to copy to.
-   * @param next Work to do after the copy and before the next snapshot.
+   * @param next Called after the copy and before the next snapshot.
    * @returns Whether the history was copied. `false` if the user did not enter
    * the key, did not save a second key of the new repository, or refused a copy
    * without encryption.

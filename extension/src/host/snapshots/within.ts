@@ -1,5 +1,6 @@
 /**
- * Waits for work, but not longer than the given time. The work itself goes on.
+ * Waits for work, but not longer than the given time. The work itself is not
+ * stopped.
  *
  * @param limit The maximum time in milliseconds.
  * @param work The work.

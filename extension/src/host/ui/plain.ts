@@ -1,25 +1,25 @@
 /**
- * Returns a text for a quick pick, in which VS Code shows `$(name)` literally
- * and not as an icon.
+ * Escapes text for a quick pick, so that VS Code shows `$(name)` literally and
+ * not as an icon.
  */
 export function withoutIcons(text: string): string {
   return text.replaceAll(/\$\([a-z\d-]+(?:~[a-z]+)?\)/gi, "\\$&");
 }
 
 /**
- * Returns a text for a notification, in which VS Code shows
- * `[text](command:name)` literally and not as a link. A zero-width character
- * separates the brackets from the parentheses.
+ * Changes text for a notification so that VS Code shows `[text](command:name)`
+ * literally and not as a link. A zero-width character separates the brackets
+ * from the parentheses.
  */
 export function withoutLinks(text: string): string {
   return text.replaceAll(/\]\((?=https?:|command:|file:)/gi, "]\u2060(");
 }
 
 /**
- * Returns a text for the message of a view. A zero-width space after each slash
- * and backslash of a long word lets VS Code break the lines of a path. Without
- * these spaces, a long path is cut off, and so are the other lines of the
- * message.
+ * Changes text for the message of a view so that VS Code can break the lines of
+ * a path: adds a zero-width space after the slashes and backslashes of a long
+ * word. Without these spaces, a long path is cut off, and so are the other
+ * lines of the message.
  */
 export function breakable(text: string): string {
   return text.replaceAll(
@@ -29,8 +29,8 @@ export function breakable(text: string): string {
 }
 
 /**
- * Returns a text with a full stop at the end. Adds nothing to a text that ends
- * with another mark, such as `!` or `)`.
+ * Adds a full stop to text, unless the text already ends with a mark such as
+ * `.`, `!` or `)`.
  */
 export function asSentence(text: string): string {
   return /[.!?)\u2026]$/.test(text) ? text : `${text}.`;

@@ -7,8 +7,8 @@ import type {
 import { formatSince } from "./text.ts";
 
 /**
- * The minimum number of changed files for which a text names their common
- * folder instead of the files.
+ * The minimum number of changed files for which a description names their
+ * common folder instead of the files.
  */
 const MIN_FILES_FOR_FOLDER = 4;
 
@@ -21,11 +21,11 @@ const WORDS: Readonly<Partial<Record<FileChange["change"], string>>> = {
 };
 
 /**
- * Returns a text about the files that differ between a snapshot and the
- * previous one. With a summary, the text names files or their folder. Otherwise
- * it contains the number of files or, if this number is not known, the time of
- * the previous snapshot. If there is no previous snapshot, the text contains
- * the number of all files.
+ * Returns a description of the files that differ between a snapshot and the
+ * previous one. With a summary, the description names files or their folder.
+ * Otherwise it contains the number of files or, if this number is not known,
+ * the time of the previous snapshot. If there is no previous snapshot, it
+ * contains the number of all files.
  */
 export function changedFiles(
   { counts, time, before, since }: SnapshotInfo,

@@ -69,7 +69,7 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   #rows: readonly VersionNode[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reading: AbortController | undefined;
-  /** The text that identifies the current list. */
+  /** The string that identifies the current list. */
   #shown: string | undefined;
   /**
    * The file or folder that `show` was called with, until a tab is opened,
@@ -186,8 +186,8 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   }
 
   /**
-   * Returns a text that identifies a list by its file and by the ids and labels
-   * of the snapshots.
+   * Returns a string that identifies a list by its file and by the ids and
+   * labels of the snapshots.
    */
   #key(): string {
     const file = this.#file();
@@ -298,7 +298,7 @@ function folderVersionItem({ folder, version, before, info }: VersionNode) {
 /**
  * Returns the URI of the file in the active editor, which can be a text,
  * notebook, custom or diff editor. In a diff editor, this is the file on the
- * right. If the editor shows a text about a file that is too large to show,
+ * right. If the editor shows a description of a file that is too large to show,
  * returns the URI of that file.
  */
 export function activeUri(): vscode.Uri | undefined {

@@ -6,7 +6,9 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { EMPTY, pathIn, SCHEME } from "../folders/version_uri.ts";
 import { explain } from "../ui/explain.ts";
 
-/** The scheme of the URIs of texts about files that are too large to show. */
+/**
+ * The scheme of the URIs of descriptions of files that are too large to show.
+ */
 const LARGE_SCHEME = "deltar-large";
 
 /**
@@ -29,9 +31,9 @@ export async function areTooLarge(sides: Sides): Promise<boolean> {
 }
 
 /**
- * Returns the URI of a text about the two sides of a large file. If a side is a
- * file on the disk, the URI contains the file's modification time, so that a
- * changed file gets a new text.
+ * Returns the URI of a description of the two sides of a large file. If a side
+ * is a file on the disk, the URI contains the file's modification time, so that
+ * a changed file gets a new description.
  */
 export async function largeUri(sides: Sides): Promise<vscode.Uri> {
   const { path } = sides[1] ?? sides[0] ?? vscode.Uri.file("");
@@ -43,8 +45,8 @@ export async function largeUri(sides: Sides): Promise<vscode.Uri> {
   const query: Query = [left, right, stat?.mtime ?? null];
   return vscode.Uri.from({
     scheme: LARGE_SCHEME,
-    // The suffix keeps VS Code from treating a text about a `.json` file as
-    // JSON.
+    // The suffix keeps VS Code from treating the description of a `.json` file
+    // as JSON.
     path: `${path} (too large to show)`,
     query: JSON.stringify(query),
   });
@@ -56,7 +58,7 @@ export async function largeUri(sides: Sides): Promise<vscode.Uri> {
  */
 type Query = [string | null, string | null, number | null];
 
-/** Returns the two sides that the URI of a text contains. */
+/** Returns the two sides that the URI of a description contains. */
 function sidesOf({ query }: vscode.Uri): Sides {
   const [left, right]: Query = JSON.parse(query);
   const side = (text: string | null) =>
@@ -65,8 +67,8 @@ function sidesOf({ query }: vscode.Uri): Sides {
 }
 
 /**
- * Returns the URI of the file that a text is about: its new state or, if the
- * file was deleted, its old state. Returns all other URIs unchanged.
+ * Returns the URI of the file that a description is about: its new state or, if
+ * the file was deleted, its old state. Returns all other URIs unchanged.
  */
 export function describedUri(uri: vscode.Uri): vscode.Uri {
   if (uri.scheme !== LARGE_SCHEME) return uri;
@@ -75,15 +77,16 @@ export function describedUri(uri: vscode.Uri): vscode.Uri {
 }
 
 /**
- * Provides texts about files that are too large to show. A text first has the
- * sizes of the two sides, and later also the byte ranges that differ.
+ * Provides descriptions of files that are too large to show. A description
+ * first has the sizes of the two sides, and later also the byte ranges that
+ * differ.
  */
 export class LargeFiles
   implements vscode.TextDocumentContentProvider, vscode.Disposable {
   readonly onDidChange: vscode.Event<vscode.Uri>;
   readonly #changed = new vscode.EventEmitter<vscode.Uri>();
   readonly #folders: ProtectedFolders;
-  /** The comparisons that have begun, by the URIs of their texts. */
+  /** The comparisons that have begun, by the URIs of their descriptions. */
   readonly #begun = new Map<string, Comparison>();
   readonly #disposables: vscode.Disposable[];
 
@@ -93,8 +96,9 @@ export class LargeFiles
     this.#disposables = [
       this.#changed,
       vscode.workspace.registerTextDocumentContentProvider(LARGE_SCHEME, this),
-      // VS Code ignores changes of a text that is not open yet. After a change
-      // of the language mode, it closes the text and opens it again.
+      // VS Code ignores changes of a document that is not open yet. After a
+      // change of the language mode, VS Code closes the document and opens it
+      // again.
       vscode.workspace.onDidOpenTextDocument(async ({ uri }) => {
         if (uri.scheme !== LARGE_SCHEME) return;
         const comparison = this.#comparison(uri);
@@ -131,9 +135,8 @@ export class LargeFiles
   }
 
   /**
-   * Returns the comparison for a text. The first call for a text begins the
-   * comparison. Returns `undefined` if the text is about a file with only one
-   * side.
+   * Returns the comparison for a description. The first call for a description
+   * begins the comparison. Returns `undefined` if the file has only one side.
    */
   #comparison(uri: vscode.Uri): Comparison | undefined {
     const [left, right] = sidesOf(uri);
@@ -173,8 +176,8 @@ interface Comparison {
 }
 
 /**
- * Returns the lines of a text: the sizes of the two sides and, if they are
- * known, the byte ranges that differ.
+ * Returns the lines of a description: the sizes of the two sides and, if they
+ * are known, the byte ranges that differ.
  */
 function differenceLines(
   { before, after, count, ranges = [] }:
