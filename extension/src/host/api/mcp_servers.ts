@@ -152,7 +152,7 @@ export function canBePassed(
     !words.some((word) => /["%&|<>^]/.test(word));
 }
 
-/** Returns the arguments with which `deltar` serves a folder. */
+/** Returns the arguments that make `deltar` serve a folder. */
 export function mcpArguments(
   { directory, repository, excludes, ...rules }: FolderConfig,
 ): string[] {

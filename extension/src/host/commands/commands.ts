@@ -60,7 +60,7 @@ export interface CommandParts {
   encrypted: EncryptedRepositories;
 }
 
-/** The names of the commands whose argument is a row of a view. */
+/** The names of the commands that take a row of a view as their argument. */
 const NEED_NODE = new Set([
   "openChange",
   "openVersionChange",

@@ -105,7 +105,8 @@ export async function compareWithSnapshot(
 }
 
 /**
- * Opens a version in an editor, whose title has the time of the snapshot.
+ * Opens a version in an editor. The title of the editor has the time of the
+ * snapshot.
  *
  * @param line The number of the line to select, counted from 1. Default: none.
  */

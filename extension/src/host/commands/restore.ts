@@ -204,7 +204,7 @@ export async function restore(
     if (isCancelled(error)) {
       await remember(context.memory, folder, undefined);
       void offerRevert(
-        "The restore was cancelled. Some files may already have been restored.",
+        "The restore was cancelled. Some files might already be restored.",
         "Undo",
         folder,
       );
@@ -306,8 +306,7 @@ export async function undo(
   } catch (error) {
     if (isCancelled(error)) {
       void offerRevert(
-        `The ${direction} was cancelled. Some files may already have been ` +
-          "restored.",
+        `The ${direction} was cancelled. Some files might already be restored.`,
         isUndo ? "Redo" : "Undo",
         folder,
       );

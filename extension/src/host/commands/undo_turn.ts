@@ -78,7 +78,7 @@ export async function undoTurn(
   } catch (error) {
     if (isCancelled(error)) {
       void offerRevert(
-        "The undo was cancelled. Some files may already have been restored.",
+        "The undo was cancelled. Some files might already be restored.",
         "Undo",
         folder,
       );

@@ -86,7 +86,7 @@ export class EncryptedRepositories {
     const isReady = isLocal(folder) || await this.#askToSave(folder);
     if (!isReady) return state;
     await this.#create(folder, encrypt);
-    // Another window may have created a repository in the meantime.
+    // Another window might have created a repository in the meantime.
     return await stateOf(folder, encrypt);
   }
 

@@ -69,7 +69,7 @@ export class ProtectedFolders implements vscode.Disposable {
     return folder && this.#folders.get(folder.uri.toString());
   }
 
-  /** Returns the folder whose `folderKey` is `key`. */
+  /** Returns the folder with the given `folderKey`. */
   byKey(key: string): ProtectedFolder | undefined {
     return this.all.find(({ uri }) => folderKey(uri) === key);
   }

@@ -29,7 +29,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
     ProtectedFolder,
     { timer: Timer; since: number }
   >();
-  /** The folders whose snapshots wait for the answer to a question. */
+  /** The folders with a snapshot that waits for the answer to a question. */
   readonly #asked = new Set<ProtectedFolder>();
   readonly #disposables: vscode.Disposable[] = [];
   #interval: Timer | undefined;

@@ -32,7 +32,7 @@ import { visibleRowUri } from "./visible_rows.ts";
 export interface VersionNode {
   kind: "version";
   folder: ProtectedFolder;
-  /** The path of the file or folder for which the versions are listed. */
+  /** The path of the file or folder that the view is about. */
   path: string;
   /** The version. A renamed file has versions with other paths. */
   version: FileVersion;
@@ -122,7 +122,7 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
     this.#changed.fire();
   }
 
-  /** The file or folder whose versions are listed, if there is one. */
+  /** The file or folder that the view is about, if there is one. */
   get shown(): vscode.Uri | undefined {
     return this.#pinned ?? activeUri();
   }
@@ -204,7 +204,9 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
     return folder && { folder, path: pathIn(folder, uri) };
   }
 
-  /** Returns the virtual folder of the file or folder, if there is one. */
+  /**
+   * Returns the virtual folder that has the file or folder, if there is one.
+   */
   #virtualFolder(): vscode.WorkspaceFolder | undefined {
     const uri = this.shown;
     return uri && this.#folders.virtualFolderOf(uri);
