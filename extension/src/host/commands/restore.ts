@@ -27,11 +27,11 @@ import { remember } from "./unfinished_restores.ts";
 const MAX_NAMED_PATHS = 8;
 
 /**
- * Restores the files and folders that the user chose in the list of snapshots,
- * each to its state in the snapshot under which it is listed. A file that the
- * snapshot no longer has, or a folder with only such files, is restored to its
- * state in the previous snapshot. The user confirms the restore from each
- * snapshot separately.
+ * Restores the files and folders that the user chose in the list of snapshots.
+ * Each one is restored to its state in the snapshot that it is listed under. A
+ * file that this snapshot no longer has, or a folder with only such files, is
+ * restored to its state in the previous snapshot. The user confirms the restore
+ * from each snapshot separately.
  */
 export async function restoreLines(
   context: Context,

@@ -53,8 +53,8 @@ export function fieldLines(fields: readonly EntryField[] = []): string[] {
 }
 
 /**
- * Returns a difference of two sizes with its sign, such as `+1.20 KB`, or
- * `same size`.
+ * Returns the difference between two sizes with its sign, such as `+1.20 KB`,
+ * or `same size`.
  */
 export function formatDifference(bytes: number): string {
   return bytes < 0
@@ -74,7 +74,7 @@ export function formatTime(time: number): string {
 
 /**
  * The formatters of a day, without the year and with the year. Each formatter
- * is made when it is first used, and is then used again, because making a
+ * is made when it is first needed, and is then reused, because making a
  * formatter takes longer than using it.
  */
 const dayFormats: Intl.DateTimeFormat[] = [];
@@ -98,7 +98,8 @@ export function formatDay(time: number, now: number): string {
 }
 
 /**
- * Returns a time in words: the time of day and, if it is not today, the day.
+ * Returns a time in words: the time of day and, if the time is not today, the
+ * day.
  */
 export function formatMoment(time: number, now: number): string {
   const day = formatDay(time, now);
