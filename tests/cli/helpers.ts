@@ -7,10 +7,15 @@ import { fileURLToPath } from "node:url";
 import { isWindows } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** The source file of the command. */
-export const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
-
 const host = globalThis as { Deno?: unknown };
+
+/**
+ * The file of the command: its source, or the bundle that `DELTAR_TEST_BUNDLE`
+ * names for tests on Deno.
+ */
+export const CLI =
+  (host.Deno === undefined ? undefined : process.env.DELTAR_TEST_BUNDLE) ??
+    fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
 /** The words that run the command with the runtime of this test. */
 export const COMMAND = host.Deno === undefined
