@@ -3,8 +3,8 @@ import { RabinKarpKernel } from "./rabin_karp_kernel.ts";
 import { Rollsum, rollsum } from "./rollsum.ts";
 
 /**
- * The kind of 32-bit sum that finds candidate blocks. deltar's own signatures
- * use Rabin-Karp.
+ * The kind of 32-bit sum that finds blocks that may be equal. deltar's own
+ * signatures use Rabin-Karp.
  */
 export type WeakKind = "rabin-karp" | "rollsum";
 
@@ -27,8 +27,8 @@ export interface RollingSum {
   readonly value: number;
 
   /**
-   * The bytes to roll over, and one spare byte, which is read but whose value
-   * has no effect.
+   * The bytes to roll over, followed by one spare byte. The spare byte is read,
+   * but its value has no effect.
    */
   readonly buffer: Uint8Array;
 
@@ -63,7 +63,7 @@ export interface RollingSum {
   free(): void;
 }
 
-/** The minimum capacity in bytes for which the kernel is used. */
+/** The minimum capacity in bytes for which the WebAssembly kernel is used. */
 const LARGE_BYTES = 2 ** 17;
 
 /** Returns a new rolling sum of the given kind. */

@@ -8,8 +8,9 @@ import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 const CHAR_OFFSET = 31;
 
 /**
- * Returns librsync's older sum (see its `rollsum.h`), which is similar to
- * Adler-32, of the bytes from `start` up to, but not including, `end`.
+ * Returns the rollsum of the bytes from `start` up to, but not including,
+ * `end`. The rollsum is librsync's older weak sum (see its `rollsum.h`), and is
+ * similar to Adler-32.
  */
 export function rollsum(
   bytes: Uint8Array,

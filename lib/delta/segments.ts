@@ -142,9 +142,9 @@ export class Segments {
   }
 
   /**
-   * Returns these segments, with each copy from the result of an older delta
-   * replaced by the sources of that delta. There must be no gap between these
-   * segments.
+   * Returns segments of the same result, with each range that is copied from
+   * the result of an older delta replaced by the sources of that range. There
+   * must be no gap between these segments.
    *
    * @param older The segments of the older delta. They must cover all ranges of
    *   its result that are copied.

@@ -154,9 +154,9 @@ export async function copySnapshots(
  */
 class LastRun {
   /**
-   * The ids of the runs whose objects in the target are known, because the
-   * target was listed after the intent was stored, or because the copy itself
-   * stored all of these objects.
+   * The ids of the runs whose objects in the target are known: the target was
+   * listed after an intent that names the run was stored, or the copy itself
+   * stored all objects of the run.
    */
   known: ReadonlySet<string> = new Set();
   /** The ids of the runs that have objects in the target. */
@@ -369,8 +369,8 @@ function isOther({ location }: Storage, name: string): DeltarError {
  *
  * @param storage The storage of the target.
  * @param relied The names of the objects.
- * @param sizes The sizes of the target's objects in bytes, as they were listed
- * before the intent was stored, and now.
+ * @param sizes The sizes of the target's objects in bytes, by name: `before`
+ * the intent was stored, and `now`.
  * @throws {DeltarError} `conflict` if an object was deleted or moved.
  */
 function checkRelied(
@@ -572,7 +572,7 @@ async function readMoves(
  * Returns the records of a repacked volume and of the volumes that replaced it
  * in the target, one after the other. The target has the last of these volumes,
  * and this volume has all of the given ranges. Returns `undefined` if no volume
- * of the target has all of them.
+ * of the target has all of these ranges.
  */
 function findKept(
   { sizes, moves }: Target,
@@ -633,9 +633,8 @@ async function copyObject(
 }
 
 /**
- * Copies the labels that were given to a snapshot after it was taken, except
- * those that are not trusted. In an encrypted target, this machine signs the
- * copies.
+ * Copies the labels that were given to a snapshot after it was taken, if they
+ * are trusted. In an encrypted target, this machine signs the copies.
  *
  * @param key The key that signs the labels in the target.
  */

@@ -69,9 +69,9 @@ export interface MirrorResult {
 const MAX_CONCURRENT_COPIES = 3;
 
 /**
- * The pattern of the names of objects that coordinate running work, and of
- * the kept copies of objects that a repair or mirror has replaced. These
- * objects are not mirrored.
+ * The pattern of the names of objects that are not mirrored: objects that
+ * coordinate runs, and the copies that a repair or mirror keeps of the objects
+ * that it replaces.
  */
 const COORDINATION =
   /^(?:running|garbage|lease|checkpoints|damaged|replaced)\//;
@@ -198,10 +198,10 @@ export async function mirror(
     REPLACED.test(name) ||
     isRekeyed && name.endsWith(AGE_SUFFIX) && !isSealed(name);
   /**
-   * Returns whether the mirror can still have a listed object as it was before
-   * a rekey. If a call of `mirror` after a rekey was interrupted, the mirror
-   * has the manifests from before and after the rekey, and still has the old
-   * list of recipients.
+   * Returns whether the mirror's copy of a listed object can still be the one
+   * from before a rekey. If a call of `mirror` after a rekey was interrupted,
+   * the mirror has the manifests from before and after the rekey, and still has
+   * the old list of recipients.
    */
   const isNew = (name: string) => {
     if (!isSealed(name)) return false;
@@ -302,7 +302,7 @@ export async function mirror(
       if (isComplete) break;
       throw new DeltarError(
         "conflict",
-        "prunes of the source deleted or repacked objects during the whole " +
+        "prunes of the source deleted or repacked objects throughout the " +
           "copy, so no new record was copied; copy again",
         { object: lost ?? moved },
       );

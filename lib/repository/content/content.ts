@@ -176,8 +176,8 @@ export class ContentReader {
   }
 
   /**
-   * Returns whether the storage has all pieces of a file. Only the last byte of
-   * each piece is read, so damage in a piece is not found.
+   * Returns whether the storage has all pieces of a file. Only the last stored
+   * byte of each piece is read, so most damage is not found.
    *
    * @throws {DeltarError} The errors of the storage, except errors about damaged
    * or missing volumes.
@@ -463,7 +463,7 @@ function checkSizes(entry: TreeFileEntry): void {
       );
     }
     const result = isLast ? size : delta.result;
-    // Instead of a delta of this size, a writer stores the whole content.
+    // A writer stores the whole content instead of a larger delta.
     if (
       result !== undefined && delta.size > 2 * result + MAX_SMALL_DELTA_BYTES
     ) {
@@ -519,8 +519,8 @@ async function* checked(
 /**
  * Checks the size and SHA-256 of a content that `ContentReader.read` returned.
  * Returns the content. A content in one array is checked before this function
- * returns. A content in parts is checked while it is read. If it is wrong, the
- * generator fails with `corrupt`, at the latest after the last part.
+ * returns. A content in parts is checked while it is read. If the content is
+ * wrong, the generator fails with `corrupt`, at the latest after the last part.
  *
  * @param entry The file.
  * @param content The content.

@@ -57,8 +57,8 @@ export interface DrillOptions {
   onProgress?: (progress: DrillProgress) => void;
   /**
    * Called with the error of each record or note that cannot be read. By
-   * default, damaged notes are ignored, and the error of a record or of a note
-   * with a newer version is thrown.
+   * default, damaged notes are ignored. The error of a record, or of a note
+   * with a newer version, is thrown.
    */
   onDamage?: DamageHandler;
   /**

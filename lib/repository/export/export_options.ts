@@ -61,7 +61,7 @@ export interface ExportProgress {
 export interface ExportFailure {
   /** The path in the archive. */
   path: string;
-  /** The error, which names the reason. */
+  /** The error that explains what is missing. */
   error: DeltarError;
   /**
    * Whether the entry is in the archive without a part of its metadata. If

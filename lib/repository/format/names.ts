@@ -290,8 +290,8 @@ export function isListed(name: string): boolean {
 
 /**
  * Returns the id at the beginning of an object's file name. For a layer or
- * volume, this is the id of the run that wrote it. Returns `undefined` for
- * other names.
+ * volume, this is the id of the run that wrote it. Returns `undefined` if the
+ * file name does not begin with an id.
  */
 export function idOfObject(name: string): string | undefined {
   const file = name.slice(name.lastIndexOf("/") + 1);

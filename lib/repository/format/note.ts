@@ -86,8 +86,8 @@ export async function isStored(
  *
  * @param storage The repository's storage.
  * @param name The name of the object.
- * @throws {DeltarError} `io` and the other errors of a storage that does not
- * answer.
+ * @throws {DeltarError} The errors of the storage, such as `io`, if they do not
+ * show whether the object exists.
  */
 export async function canBeFound(
   storage: Storage,

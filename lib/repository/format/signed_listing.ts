@@ -6,8 +6,8 @@ import type { SigningKey } from "../../ssh/ed25519.ts";
 import { readSignature, sign, verify } from "../../ssh/signature.ts";
 
 /**
- * The namespace of deltar's SSH signatures, which `ssh-keygen -Y verify` needs
- * as the argument of `-n`.
+ * The namespace of deltar's SSH signatures. `ssh-keygen -Y verify` needs this
+ * namespace as the argument of `-n`.
  */
 export const NAMESPACE = "deltar";
 

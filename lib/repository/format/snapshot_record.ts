@@ -67,7 +67,10 @@ export interface LayerRecord extends ObjectRecord {
   entries: number;
   /** The frames of the layer. */
   frames: LayerFrame[];
-  /** A Bloom filter of the paths, in base64. Only small layers have one. */
+  /**
+   * A Bloom filter of the paths, in base64. Full layers and large layers have
+   * no filter.
+   */
   filter?: string;
   /** Whether the layer has entries of named pipes or devices. */
   special?: true;

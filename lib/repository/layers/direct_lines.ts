@@ -19,7 +19,7 @@ const OPENINGS = ['{"path":"', '{"gone":"'];
 /**
  * Returns the lines of a frame without most of the entries and tombstones in the
  * subfolders of a folder. The caller must still check the path of each line,
- * because lines in a form other than that of deltar's writer are returned.
+ * because lines that another writer wrote in another form are always returned.
  *
  * @param plain The decompressed frame, which consists of complete lines.
  * @param folder The folder; `""` for the root.

@@ -18,14 +18,14 @@ export interface NumberedLine {
 
 /**
  * Reads many layers at the same time, and groups their lines by path. Unlike
- * `mergeLayers`, it keeps the lines of all layers, so the layers can belong to
- * different trees. One batch of each layer is in memory at a time. With n
- * layers, finding the next path takes about log2(n) comparisons. If the path is
- * in the same layer as the previous one, finding it takes about two.
+ * `mergeLayers`, this function keeps the lines of all layers, so the layers can
+ * belong to different trees. One batch of each layer is in memory at a time.
+ * With n layers, finding the next path takes about log2(n) comparisons, but
+ * only about two if the path is in the same layer as the previous one.
  *
  * @param layers The lines of each layer in path order, in batches of any size.
  * @returns The lines in path order, in batches of groups. All lines of a group
- * have the same path. They are sorted by the number of the layer.
+ * have the same path, and are sorted by the number of the layer.
  */
 export async function* groupLines(
   layers: readonly AsyncIterable<readonly LayerLine[]>[],
@@ -61,8 +61,8 @@ export async function* groupLines(
 }
 
 /**
- * A binary heap of the numbers of cursors, ordered by the paths of their
- * current lines and then by their numbers.
+ * A binary heap of cursors, which are represented by their numbers. The heap is
+ * ordered by the path of a cursor's current line, and then by its number.
  */
 class CursorHeap {
   readonly #cursors: readonly Cursor[];

@@ -213,7 +213,8 @@ export class LayerReader {
    * @param isWanted Called with the path of each line, and with the line as
    * text. Returns whether the line is wanted.
    * @param options Options for reading. `within` only limits which frames are
-   * read. The filter must refuse the other entries of these frames.
+   * read. The filter must refuse the lines of these frames that are not in
+   * `within`.
    * @throws {DeltarError} The errors of `parts`.
    */
   async *select(

@@ -55,7 +55,8 @@ const MAX_PENDING_FRAMES = 4;
 const UNCOUNTED_LINES = 2;
 
 /**
- * The minimum number of characters that are collected before they are encoded.
+ * The number of characters that are collected before they are encoded, unless
+ * the frame is full earlier.
  */
 const MIN_BATCH_CHARACTERS = 1 << 15;
 

@@ -85,7 +85,7 @@ export interface Tombstone {
 export interface Dated {
   /**
    * The id of the run that last changed the path, according to the layer.
-   * Absent if this is the run that wrote the layer, or if the line was read
+   * Absent from a line of the current run, and from a line that was read
    * without the option `isDated`.
    */
   since?: string;
@@ -276,7 +276,7 @@ export function encodePiece(
   );
 }
 
-/** The volume of the piece that was read last. */
+/** The name of the volume of the piece that was read last. */
 let lastVolume = "";
 
 /**
@@ -287,8 +287,8 @@ let lastVolume = "";
  * @param object The name of the object that contains the line, for error
  * messages.
  * @param at The offset of the line in the object, in bytes, for error messages.
- * @throws {DeltarError} `corrupt`, with the offset of the line, if another
- * field is invalid.
+ * @throws {DeltarError} `corrupt`, with the offset of the line, if a field
+ * other than `path` is invalid.
  */
 export function decodePiece(
   line: Line,

@@ -154,7 +154,7 @@ export async function readTree(
  * Reads a part of a snapshot's tree into memory: the given paths, everything in
  * them, and the files that hard links in this part refer to. A folder above one
  * of the paths is included only if no additional frame must be read for it,
- * because the mode and time of a folder are not worth a request. Skipped paths
+ * because its mode and time are not worth another request. Skipped paths
  * and the volumes that the layers name are not included.
  *
  * @param storage The repository's storage.

@@ -31,7 +31,7 @@ export interface Candidates {
   garbage: GarbageLine[];
   /** The volumes to repack. */
   repack: RepackCandidate[];
-  /** The volumes that are needed but missing. */
+  /** The names of the volumes that are needed but missing. */
   missing: string[];
 }
 

@@ -149,8 +149,8 @@ export async function collectGarbage(
   if (isMarked || found.markNames.length > 0 || !isTimeSure) {
     await lease.check();
   }
-  // The mark is written before intents are read, so that a run whose intent is
-  // written later finds the mark.
+  // The mark is written before intents are read again, so that a run whose
+  // intent is written later finds the mark.
   if (isMarked) {
     await putMark(storage, id, {
       time: now,
