@@ -409,7 +409,10 @@ async function sizesIn(
   return sizes;
 }
 
-/** A side of a copy: the storage, and the sizes of its objects by name. */
+/**
+ * The source or target of a copy: the storage, and the sizes of its objects in
+ * bytes, by name.
+ */
 interface Side {
   storage: Storage;
   sizes: ReadonlyMap<string, number>;
@@ -518,9 +521,8 @@ interface Range {
 }
 
 /**
- * Returns the volumes that a tree needs, by name. A volume for which `isMoved`
- * returns true has a list of its needed ranges. Any other volume has an empty
- * list.
+ * Returns the needed ranges of each volume that a tree needs, by the volume's
+ * name. The list of ranges is empty if `isMoved` returns `false` for the name.
  */
 async function neededRanges(
   { entries }: Tree,
@@ -542,8 +544,8 @@ async function neededRanges(
 }
 
 /**
- * Reads the moves that the target has for the needed volumes. A damaged move is
- * ignored.
+ * Reads the moves that the target has for the needed volumes, and adds them to
+ * the moves of `Target`. Damaged moves are ignored.
  */
 async function readMoves(
   { storage, sizes, moves }: Target,

@@ -76,7 +76,7 @@ export function followMoves(storage: Storage): Storage {
  * @param storage The repository's storage.
  * @param volume The name of the volume.
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
- * `limit` if it is too large, `unsupported` if its version is newer; also the
+ * `limit` if it is too large, `unsupported` if its version is too new; also the
  * errors of the storage.
  */
 export async function readMove(

@@ -48,7 +48,7 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
  * @param object The name of the object, for error messages.
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
  * `limit` if its first line has too many JSON objects, `unsupported` if its
- * version is newer.
+ * version is too new.
  */
 export function decodeMove(bytes: Uint8Array, object: string): Move {
   const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);

@@ -58,7 +58,7 @@ export interface DrillOptions {
   /**
    * Called with the error of each record or note that cannot be read. By
    * default, damaged notes are ignored. The error of a record, or of a note
-   * with a newer version, is thrown.
+   * whose version is too new, is thrown.
    */
   onDamage?: DamageHandler;
   /**

@@ -61,7 +61,7 @@ export interface ExportProgress {
 export interface ExportFailure {
   /** The path in the archive. */
   path: string;
-  /** The error that explains what is missing. */
+  /** The error that says what the format cannot represent. */
   error: DeltarError;
   /**
    * Whether the entry is in the archive without a part of its metadata. If

@@ -32,8 +32,8 @@ const MEBIBYTE = 2 ** 20;
 export const MAX_RECORD_BYTES: number = 8 * MEBIBYTE;
 
 /**
- * The maximum sizes, in bytes, of objects that are read completely into memory,
- * by the name of their folder. Objects outside all folders are listed by name.
+ * The maximum sizes, in bytes, of objects that are read completely into memory.
+ * The keys are the names of folders, and of objects that are not in a folder.
  */
 const MAX_BYTES: Record<string, number> = {
   "deltar.json": MEBIBYTE / 16,

@@ -47,7 +47,7 @@ export function encodeSettings(
  *
  * @throws {DeltarError} `not-found` if there is no settings object, `corrupt`
  * or `truncated` if the object is damaged, `limit` if it is too large,
- * `unsupported` if its version is newer or its encryption is unknown.
+ * `unsupported` if its version is too new or its encryption is unknown.
  */
 export async function readSettings(storage: Storage): Promise<Settings> {
   const bytes = await readObject(storage, SETTINGS);

@@ -113,7 +113,7 @@ export interface SnapshotNote {
  * @param name The name of the object.
  * @throws {DeltarError} `corrupt` or `truncated` if the note is damaged, if its
  *   SSH signature is not valid, or if the note names another snapshot or
- *   object; `unsupported` if its version is newer.
+ *   object; `unsupported` if its version is too new.
  */
 export async function decodeSnapshotNote(
   bytes: Uint8Array,
@@ -140,7 +140,8 @@ export async function decodeSnapshotNote(
 export interface ReadNotesOptions {
   /**
    * Called with the error of each note that cannot be read. By default, damaged
-   * notes are ignored, and the error of a note with a newer version is thrown.
+   * notes are ignored, and the error of a note whose version is too new is
+   * thrown.
    */
   onDamage?: DamageHandler;
   /** The ids of the snapshots whose notes are read. Default: all. */
@@ -166,8 +167,8 @@ export interface ReadNotesOptions {
  * @param storage The repository's storage.
  * @param kind The kind of the notes.
  * @param options Options for reading the notes.
- * @throws {DeltarError} `unsupported` if a note has a newer version and there
- *   is no `onDamage`.
+ * @throws {DeltarError} `unsupported` if the version of a note is too new and
+ *   there is no `onDamage`.
  */
 export async function readSnapshotNotes(
   storage: Storage,
@@ -212,7 +213,7 @@ export async function readSnapshotNotes(
   return notes;
 }
 
-/** Returns whether an error was caused by a note with a newer version. */
+/** Returns whether an error was caused by a note whose version is too new. */
 function isOfLater(error: unknown): error is DeltarError {
   return error instanceof DeltarError && error.code === "unsupported";
 }

@@ -104,11 +104,17 @@ export interface SnapshotCounts {
   special?: number;
   /** The total length of all files, in bytes. */
   bytes: number;
-  /** The number of new files and links. */
+  /**
+   * The number of new files, links, named pipes and devices, except renamed and
+   * copied files.
+   */
   created: number;
-  /** The number of files and links whose content or target changed. */
+  /** The number of paths whose content, link target or kind changed. */
   updated: number;
-  /** The number of deleted files and links, not counting skipped paths. */
+  /**
+   * The number of deleted files, links, named pipes and devices, except renamed
+   * files and skipped paths.
+   */
   deleted: number;
   /** The number of renamed files. */
   renamed: number;
@@ -407,7 +413,7 @@ export function timeInRecord(id: string, started: number): number {
  * @param object The name of the object, for error messages.
  * @throws {DeltarError} `corrupt` or `truncated` if the record is damaged,
  * `limit` if it has too many layers or frames, `unsupported` if its version is
- * newer.
+ * too new.
  */
 export function decodeRecord(
   bytes: Uint8Array,

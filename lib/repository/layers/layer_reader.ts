@@ -465,7 +465,7 @@ export class LayerReader {
         following !== undefined && comparePaths(tail.path, following) >= 0;
     if (isOther) {
       throw this.#corrupt(
-        "the paths of the frame do not match its record",
+        "the paths of the frame do not match the commit record",
         offset,
       );
     }

@@ -60,8 +60,8 @@ export class PathFilter {
 }
 
 /**
- * Yields the positions of the bits for a path, by double hashing of the bytes
- * of the path with FNV-1a (32 bits).
+ * Yields the positions of the bits for a path. They are computed by double
+ * hashing from the 32-bit FNV-1a hash of the path.
  */
 function* bitsOf(path: string, bits: number): Generator<number> {
   const hash = fnv1a(encodeName(path));

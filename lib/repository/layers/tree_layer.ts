@@ -158,7 +158,7 @@ function sinceOf(
  * @param isDated Whether to set the field `since` of the lines.
  * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is
  * unsafe, `limit` if there are too many lines, `unsupported` if the version of
- * the layer is newer. Offsets in errors are relative to the start of `bytes`.
+ * the layer is too new. Offsets in errors are relative to the start of `bytes`.
  */
 export async function decodeLayerPart(
   bytes: Uint8Array,
