@@ -1,7 +1,7 @@
 import type { DeviceNumber, EntryKind } from "../tree/entry.ts";
 import type { Xattrs } from "../tree/xattrs.ts";
 
-/** The kind of a member; `other` is an unknown type. */
+/** The kind of a member; `other` stands for an unknown type. */
 export type MemberKind = EntryKind | "other";
 
 /** The fields that all tar members have. */
@@ -20,9 +20,9 @@ export interface TarMemberFields {
   mode: number;
   /** The modification time, in nanoseconds since 1970 (UTC). */
   mtime: bigint;
-  /** The user ID of the owner. */
+  /** The ID of the owner. */
   uid: number;
-  /** The group ID of the member. */
+  /** The ID of the group. */
   gid: number;
   /** The owner's name, if it is known. */
   uname?: string;
@@ -71,8 +71,8 @@ export interface ArchiveMember {
   /** The path, kind and metadata. `size` is the length of the content. */
   member: TarMember;
   /**
-   * The content. It is empty for all kinds except files. A stream has exactly
-   * `member.size` bytes, or fails.
+   * The content. It is empty for all kinds except files. A stream yields
+   * exactly `member.size` bytes, or fails.
    */
   content: Uint8Array | AsyncIterable<Uint8Array>;
 }
@@ -81,8 +81,8 @@ export interface ArchiveMember {
 export const BLOCK = 512;
 
 /**
- * Returns the number of zero bytes between the end of a member's content, which
- * has `size` bytes, and the next block.
+ * Returns the number of zero bytes that follow a content of `size` bytes, up to
+ * the next block.
  */
 export function padding(size: number): number {
   return (BLOCK - size % BLOCK) % BLOCK;

@@ -83,10 +83,10 @@ export interface TarEntry {
  * @param options Options for reading; `object` is the name of the archive, for
  *   messages.
  * @throws {DeltarError} `truncated` if the source ends before the archive does,
- *   `corrupt` if a header is invalid or bytes follow the end of the archive,
- *   `limit` if a name or extended header is larger than 1 MiB, `unsupported`
- *   for parts of GNU multi-volume archives, and for sparse members in an
- *   unknown version or with a global header.
+ *   `corrupt` if a header is invalid or bytes other than zeros follow the end
+ *   of the archive, `limit` if a name or extended header is larger than 1 MiB,
+ *   `unsupported` for parts of GNU multi-volume archives, and for sparse
+ *   members whose format is unknown or that have a global header.
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
@@ -352,7 +352,7 @@ async function checkEnd(reader: ByteReader): Promise<void> {
     const at = rest.findIndex((byte) => byte !== 0);
     if (at >= 0) {
       throw reader.corrupt(
-        "bytes after the end of the tar",
+        "bytes other than zeros after the end of the tar",
         reader.offset - rest.length + at,
       );
     }

@@ -29,7 +29,7 @@ export interface OpenOptions {
   index?: VolumeIndex | null;
   /**
    * The object names of the volumes, in order, for an archive without an index.
-   * By default, the names are listed from the storage.
+   * Default: the names that are found in the storage.
    */
   volumes?: readonly string[];
   /**
@@ -129,7 +129,7 @@ export class TarVolume {
    *
    * @param storage The storage of the archive.
    * @param key The prefix of the object names of the archive.
-   * @param options The index if the caller has it, the names of the volumes,
+   * @param options The index, if the caller has it; the names of the volumes;
    *   and the signal.
    * @returns The archive.
    * @throws {DeltarError} `not-found` if there is no such archive or if,

@@ -382,7 +382,7 @@ function checkSource(
   }
 }
 
-/** Returns whether a source has bytes that were not pulled yet. */
+/** Returns whether a source has bytes that have not been pulled yet. */
 async function hasMore(pieces: AsyncIterator<Uint8Array>): Promise<boolean> {
   while (true) {
     const { done, value } = await pieces.next();

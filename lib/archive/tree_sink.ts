@@ -11,7 +11,7 @@ import type { OwnerFields } from "../tree/owner_fields.ts";
 /**
  * A receiver of extracted members, such as a directory. Paths are relative,
  * `/`-separated, and have no `.` or `..`. `directory` can be called after the
- * entries in the directory were made, or not at all. An implementation must not
+ * entries in the directory are made, or not at all. An implementation must not
  * write through symlinks that it has made, and must fail with code `unsafe`
  * instead.
  */

@@ -22,7 +22,7 @@ export interface VolumeSequenceOptions {
   codec: Codec;
   /** The maximum size of a volume before it is padded, in bytes. */
   volumeSize: number;
-  /** Whether one volume is stored even if it is empty. */
+  /** Whether an empty volume is stored if no frame is written. */
   evenIfEmpty?: boolean;
   /**
    * Called with each volume after it has been stored. From then on, `abort`
@@ -100,7 +100,7 @@ export class VolumeSequence {
     await volume.write(packed, () => release(packed));
   }
 
-  /** Ends the last volume. Resolves when all volumes are stored. */
+  /** Ends the last volume, and returns all volumes after they are stored. */
   async close(): Promise<VolumeRecord[]> {
     if (this.#count === 0 && this.#options.evenIfEmpty) {
       this.#volume = this.#open();

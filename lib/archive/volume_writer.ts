@@ -173,7 +173,7 @@ export class VolumeWriter {
 
   /**
    * Adds a file from a stream, in bounded memory. Exactly `member.size` bytes
-   * are written to the archive: a shorter source is filled up with zeros, and
+   * are written to the archive: a shorter source is padded with zeros, and
    * the rest of a longer source is not read. The caller must not add another
    * member at the same time.
    *
@@ -182,7 +182,7 @@ export class VolumeWriter {
    * @returns The position of the content, and the number of bytes from the
    *   source.
    * @throws The error of the source or of a write. If the source fails, the
-   *   member is omitted or, if a part of it was already written, filled up with
+   *   member is omitted or, if a part of it was already written, padded with
    *   zeros. The archive stays valid, and more members can be added.
    * @throws {RangeError} If a number of the member is out of range.
    * @throws {TypeError} As for `add`.
@@ -291,8 +291,8 @@ export class VolumeWriter {
       reference ??= this.#begin(member, header);
     } finally {
       if (reference !== undefined) {
-        // Zeros up to the member's size keep the archive valid. If a write
-        // failed rather than the source, `append` throws the error of that
+        // Zeros up to the member's size keep the archive valid. If it was not
+        // the source but a write that failed, `append` throws the error of the
         // write.
         const zeros = new Uint8Array(MEBIBYTE);
         for (let left = member.size - written; left > 0; left -= MEBIBYTE) {

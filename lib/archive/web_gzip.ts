@@ -6,7 +6,7 @@ import type { ByteReader } from "../bytes/byte_reader.ts";
  * Compresses bytes with the Compression Streams API, for runtimes without
  * `node:zlib`.
  *
- * @param plain The bytes to compress to one member.
+ * @param plain The bytes to compress into one gzip member.
  */
 export function webGzip(plain: Uint8Array): Promise<Uint8Array> {
   const packed = new Blob([plain as BlobPart]).stream()

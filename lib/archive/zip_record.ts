@@ -20,7 +20,7 @@ const MAX_UINT32 = 0xffffffff;
 
 /**
  * The maximum size in bytes of a streamed file whose header has 32-bit sizes.
- * Deflate makes content larger by less than 1/256.
+ * Deflate can make content larger, but by less than 1/256.
  */
 export const MAX_PLAIN_BYTES = MAX_UINT32 - (MAX_UINT32 >>> 8);
 

@@ -29,10 +29,10 @@ function zlibWithZstd(): Zlib | undefined {
 const IS_BY_BLOCK = builtin("node:process")?.versions.deno !== undefined;
 
 /**
- * The content size in bytes below which a frame is decompressed in one call,
- * because making a stream takes as long as decompressing a small frame. In
- * Deno, the errors of the one-shot decoder cannot be caught, so all frames are
- * streamed there.
+ * The content size in bytes below which a frame is decompressed in one call.
+ * For a small frame, making a stream takes as long as decompressing the frame.
+ * In Deno, the errors of the one-shot decoder cannot be caught, so all frames
+ * are streamed there.
  */
 const ONE_SHOT_BYTES = IS_BY_BLOCK ? 0 : SMALL_FRAME_BYTES;
 
@@ -142,8 +142,7 @@ async function* decodeFrame(
 
 /**
  * Reads the parts of a frame into `head`, up to about `most` bytes. The limit
- * is needed because even a frame with little content can have any number of
- * bytes.
+ * is needed because a frame with little content can still be of any length.
  *
  * @returns Whether the frame was read to its end.
  */

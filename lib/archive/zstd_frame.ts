@@ -226,7 +226,8 @@ export async function measureFrame(
   const begins = await storedBlock(0);
   const last = begins && count > 1 ? await storedBlock(count - 1) : begins;
   if (last !== undefined) {
-    // An encoder can add an empty block at the end.
+    // If this block is not marked as the last one, the encoder added an empty
+    // block after it.
     const end = startOf(count - 1) + 3 + last.length + (last.isLast ? 0 : 3);
     return {
       length: end + tail,
@@ -348,8 +349,8 @@ function windowOf(descriptor: number): number {
 }
 
 /**
- * Throws an error if a window is too large, because a decoder allocates a
- * window of the size in the header.
+ * Throws an error if a window is too large. A decoder allocates as much memory
+ * for the window as the header says.
  */
 function checkWindow(
   window: number,
@@ -455,7 +456,7 @@ export function longerFrame(
   const single = (descriptor & 0x20) !== 0;
   const flag = descriptor >> 6;
   if (!single || flag === 0) {
-    // Only empty blocks can be added to this header.
+    // A frame with this header can be made longer only by empty blocks.
     const end = 6 + CONTENT_SIZE_LENGTH[flag];
     if (more % 3 !== 0) return undefined;
     const blocks = new Uint8Array(more);

@@ -24,7 +24,7 @@
  * - `changed`: a file or folder changed while it was being read or restored,
  *   after it was read, or after the operation was planned.
  * - `conflict`: a concurrent operation on the repository removed an object that
- *   the failed operation needs, or concluded wrongly that the failed operation
+ *   the failed operation needs, or wrongly concluded that the failed operation
  *   had stopped. Run the failed operation again.
  * - `io`: the operating system, the runtime or a storage refused a request or
  *   failed.

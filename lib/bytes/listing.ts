@@ -160,9 +160,9 @@ function checkDense(line: Uint8Array, object: string): void {
 /**
  * Checks the checksum of a listing of any format.
  *
- * @returns The offset, in bytes, of the last line, which contains the SHA-256.
  * @param bytes The whole listing.
  * @param object The name of the file, for errors.
+ * @returns The offset, in bytes, of the last line, which contains the SHA-256.
  * @throws {DeltarError} `truncated` if the last line is missing or incomplete;
  *   `corrupt` if the last line does not have the SHA-256 of the lines before
  *   it.

@@ -1,9 +1,9 @@
 import { builtin } from "./builtin.ts";
 
 /**
- * Functions that take a file descriptor. Each returned promise resolves to 0,
- * to -1 if the function failed, or to `undefined` if the thread that runs the
- * functions has failed.
+ * Functions that take a file descriptor. Each returned promise resolves to 0 if
+ * the function succeeded, to -1 if the function failed, or to `undefined` if
+ * the thread that runs the functions has failed.
  */
 export type CallsAside<Name extends string> = Record<
   Name,

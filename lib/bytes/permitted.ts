@@ -11,9 +11,9 @@ interface Host {
 const PERMISSIONS = ["read", "write", "sys", "env", "run"];
 
 /**
- * Returns a module of the runtime whose functions throw a `DeltarError` that
- * names the missing permission. If the runtime has all permissions that the
- * modules need, returns the module itself.
+ * Returns a module of the runtime whose functions throw a `DeltarError` if a
+ * permission is missing. The error names the permission. If the runtime has all
+ * permissions that the modules need, returns the module itself.
  *
  * @param module The module, or `undefined` in a browser.
  */
@@ -46,7 +46,7 @@ export function explained(error: unknown): unknown {
     const [, of] = /^Requires (\w+) access/.exec(message) ?? [];
     const [, what] = /access to "(.*)", run again/.exec(message) ?? [];
     // Deno reports only one missing `sys` permission at a time, so the error
-    // advises an option that grants all of them.
+    // suggests the option that grants all of them.
     if (of === "sys") return lacks("--allow-sys", undefined, error);
     return lacks(`--allow-${of ?? "all"}`, what && lasting(what), error);
   }

@@ -42,7 +42,7 @@ export class WordRows {
   }
 
   /**
-   * The words of all rows, which unused words can follow. The array is valid
+   * The words of all rows. Unused words can follow them. The array is valid
    * until the next `push`.
    */
   get words(): Uint32Array {
