@@ -84,9 +84,10 @@ export interface TarEntry {
  *   messages.
  * @throws {DeltarError} `truncated` if the source ends before the archive does,
  *   `corrupt` if a header is invalid or bytes other than zeros follow the end
- *   of the archive, `limit` if a name or extended header is larger than 1 MiB,
- *   `unsupported` for parts of GNU multi-volume archives, and for sparse
- *   members whose format is unknown or that have a global header.
+ *   of the archive, `limit` if a name or extended header is larger than 1 MiB
+ *   or a sparse member has too many ranges, `unsupported` for parts of GNU
+ *   multi-volume archives, and for sparse members whose format is unknown or
+ *   that have a global header.
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,

@@ -248,8 +248,8 @@ export class TarVolumeWriter {
    * Ends the archive and stores its index.
    *
    * @returns The stored index.
-   * @throws The error of the storage. The incomplete archive is deleted before
-   *   the error is thrown.
+   * @throws The error of the storage. Before the error is thrown, the
+   *   incomplete archive is deleted, if the storage allows it.
    */
   async close(): Promise<VolumeIndex> {
     let volumes: VolumeRecord[] = [];

@@ -173,9 +173,9 @@ export class VolumeWriter {
 
   /**
    * Adds a file from a stream, in bounded memory. Exactly `member.size` bytes
-   * are written to the archive: a shorter source is padded with zeros, and
-   * the rest of a longer source is not read. The caller must not add another
-   * member at the same time.
+   * are written to the archive: a shorter source is padded with zeros, and the
+   * rest of a longer source is not read. The caller must not add another member
+   * at the same time.
    *
    * @param member The member.
    * @param source The content.

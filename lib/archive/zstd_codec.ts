@@ -181,7 +181,7 @@ async function* joined(
  * @param options The object and offset, for messages.
  * @returns The content. If its `ArrayBuffer` has 256 KiB or more, nothing else
  *   uses this `ArrayBuffer`, so the caller may free it.
- * @throws {DeltarError} The same errors as `decompress`.
+ * @throws {DeltarError} The same errors as `zstd.decompress`.
  */
 export async function decompressFrame(
   frame: Uint8Array,

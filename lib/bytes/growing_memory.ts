@@ -7,7 +7,8 @@ const MIN_RESERVED_BYTES = 2 ** 30;
 
 /**
  * An array of bytes that grows by at least a quarter. If the runtime supports
- * growing in place, the array is not copied until it has at least 1 GiB.
+ * growing in place, memory that this class has allocated is not copied until it
+ * has at least 1 GiB.
  */
 export class GrowingMemory {
   /** The array as bytes. `reserve` replaces this view. */

@@ -17,7 +17,7 @@ const timers = builtin("node:timers");
 let last = performance.now();
 
 /**
- * Gives the event loop a turn if the last such turn ended more than 8 ms ago.
+ * Gives the event loop a turn if the last such turn ended at least 8 ms ago.
  * Work that never waits, or that only awaits promises that are already settled,
  * blocks timers, signals, aborts and I/O. A loop that can run for a long time
  * calls this function once for each step of at most a few milliseconds:

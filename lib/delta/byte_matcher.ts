@@ -197,13 +197,13 @@ interface Gap {
   /** The offset after the last changed byte. */
   to: number;
   /**
-   * The minimum offset in the old content at which a match near the copies
-   * begins.
+   * The minimum offset in the old content at which a match near the copies can
+   * begin.
    */
   least: number;
   /**
-   * The maximum offset in the old content at which a match near the copies
-   * ends.
+   * The maximum offset in the old content at which a match near the copies can
+   * end.
    */
   most: number;
   /**
@@ -333,13 +333,13 @@ interface Match {
 
 /** The ranges that must contain a match. All offsets are in bytes. */
 interface Bounds {
-  /** The minimum offset in the new bytes at which the match begins. */
+  /** The minimum offset in the new bytes at which the match can begin. */
   from: number;
-  /** The maximum offset in the new bytes at which the match ends. */
+  /** The maximum offset in the new bytes at which the match can end. */
   to: number;
-  /** The minimum offset in the old content at which the match begins. */
+  /** The minimum offset in the old content at which the match can begin. */
   least?: number;
-  /** The maximum offset in the old content at which the match ends. */
+  /** The maximum offset in the old content at which the match can end. */
   most?: number;
 }
 
@@ -403,7 +403,7 @@ class PlaceTable {
     }
   }
 
-  /** Returns whether the bytes at some place might have this hash. */
+  /** Returns whether the table might have a place with this hash. */
   mayHold(hash: number): boolean {
     const quarter = this.#quarterOf(hash);
     return (this.#filter[quarter >>> 5] >>> quarter & 1) !== 0;

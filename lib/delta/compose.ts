@@ -32,15 +32,15 @@ export interface ComposeOptions {
 /**
  * Composes two deltas into one that has the same result as applying `first` and
  * then `second`. Neither the basis nor the result of `first` is needed. Memory
- * holds the first delta's commands (16 bytes each, at most four million), not
- * its literals.
+ * holds the first delta's commands (16 bytes each, at most 2^22), not its
+ * literals.
  *
  * The returned stream fails with {@linkcode DeltarError}: `corrupt` if a delta
  * is invalid, `truncated` if a delta ends early, `mismatch` if the second delta
  * copies from beyond the end of the first delta's result, `limit` if a result
- * is too large or the first delta has too many commands, `aborted` if the
- * signal fired. Errors of `first` and of the source of `second` also make the
- * stream fail.
+ * is too large or the first delta's result has more than 2^22 parts, `aborted`
+ * if the signal fired. Errors of `first` and of the source of `second` also
+ * make the stream fail.
  *
  * @param first The delta from the basis. The whole delta is read once. Its
  *   literals are read again when they are needed.
@@ -82,8 +82,8 @@ async function* composeDeltas(
 }
 
 /**
- * Composes two deltas like {@linkcode compose}. The first delta is passed as
- * the sources of its result.
+ * Yields the delta that {@linkcode compose} returns. The first delta is passed
+ * as the sources of its result.
  */
 export async function* composeSources(
   { segments, literals }: DeltaSources,

@@ -80,7 +80,8 @@ async function* deltaParts(
     if (part.length > 0) parts.push(part.slice());
   });
   for await (const chunk of chunks(source)) {
-    // Large chunks are processed in parts, so that the output stays small.
+    // A large chunk is processed in parts, so that little output is collected
+    // before it is yielded.
     for (let at = 0; at < chunk.length; at += MAX_SEARCH_BYTES) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;

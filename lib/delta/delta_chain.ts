@@ -92,7 +92,7 @@ export class DeltaChain implements DeltaSources {
       segments = segments?.through(kept, link.object) ?? kept;
     }
     if (segments === undefined) {
-      throw new RangeError("`links` is empty: a chain has at least one delta");
+      throw new RangeError("`links` is empty; pass at least one delta");
     }
     return new DeltaChain(segments, literals.access());
   }

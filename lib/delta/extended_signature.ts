@@ -4,7 +4,7 @@ import { Signature } from "./signature.ts";
 
 /**
  * Makes the signature of a file that has grown at its end, in the pass that
- * makes its delta. The sums of the old state's whole blocks are taken from the
+ * makes the delta. The sums of the old state's whole blocks are taken from the
  * old signature, and only the bytes after these blocks are hashed.
  */
 export class ExtendedSignature {

@@ -30,9 +30,9 @@ const GROUP_BYTES = 2 ** 15;
 const DEFAULT_PATIENCE_MS = 10_000;
 
 /**
- * Called when a job is finished, with the SHA-256 digests of its blocks, of 32
- * bytes each, in the order of the blocks. The array is valid until the call
- * returns.
+ * Called when a job is finished, with the SHA-256 digests of its blocks, in the
+ * order of the blocks. Each digest is cut to the length that was passed to
+ * `start`. The array is valid until the call returns.
  */
 type Deliver = (digests: Uint8Array) => void;
 

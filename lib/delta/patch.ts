@@ -112,7 +112,7 @@ export function patch(
   return toStream(patchParts(basis, delta, options));
 }
 
-/** Applies a delta like {@linkcode patch}, as a generator. */
+/** Yields the result that {@linkcode patch} returns. */
 export async function* patchParts(
   basis: RandomAccess,
   delta: ByteSource,

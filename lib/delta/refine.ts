@@ -31,8 +31,8 @@ export interface BasisContent {
   /** The size of the old content in bytes. */
   readonly size: number;
   /**
-   * Reads ranges, and returns random access to their bytes. This method is
-   * called once.
+   * Reads ranges, and returns random access to their bytes, by their offsets in
+   * the old content. This method is called once.
    */
   read(ranges: NeededRanges): Promise<RandomAccess & Disposable>;
 }
@@ -84,8 +84,8 @@ interface Change {
  *   are read.
  * @param options The signal that aborts the work.
  * @throws {DeltarError} `corrupt` or `truncated` if the delta is invalid,
- *   `limit` if it has more than 2^22 commands, `aborted` if the signal fired,
- *   and the errors of `delta` and `basis`.
+ *   `limit` if its result has more than 2^22 parts or 2^53 - 1 bytes, `aborted`
+ *   if the signal fired, and the errors of `delta` and `basis`.
  */
 export async function* refineDelta(
   delta: RandomAccess,
@@ -165,7 +165,8 @@ function* steps(segments: Segments, size: number): Generator<Step> {
 }
 
 /**
- * Yields changed bytes in parts, each with the old ranges to compare it with.
+ * Yields changed bytes in parts, each with the old ranges that the part is
+ * compared with.
  */
 function* changes(
   literals: readonly Range[],
