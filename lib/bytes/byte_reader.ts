@@ -67,8 +67,8 @@ export class ByteReader {
   }
 
   /**
-   * Returns exactly `length` bytes, in the parts in which the source yields
-   * them. The parts are not copied.
+   * Returns exactly `length` bytes in parts, as the source yields them. The
+   * parts are not copied.
    *
    * @param length The number of bytes. The caller must limit this number,
    *   because all of the bytes are held in memory.

@@ -4,9 +4,8 @@ import type { OldPart } from "./old_parts.ts";
 /** The number of bytes that are hashed together in the search for matches. */
 const HASHED_BYTES = 24;
 /**
- * The distance in bytes between the offsets in the old content at which bytes
- * are hashed. Each match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes is
- * found.
+ * The distance in bytes between the hashed offsets in the old content. Each
+ * match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes is found.
  */
 const STEP_BYTES = 8;
 /**
@@ -46,13 +45,13 @@ export interface ChangedPlace {
    */
   parts: readonly OldPart[];
   /**
-   * The offset in the old content at which the last copy before the changed
-   * bytes ends.
+   * The end of the last copy before the changed bytes, as an offset in the old
+   * content.
    */
   start: number;
   /**
-   * The offset in the old content at which the next copy after the changed
-   * bytes starts.
+   * The start of the next copy after the changed bytes, as an offset in the old
+   * content.
    */
   end: number;
   /** Whether the copy before the changed bytes is adjacent to them. */
@@ -89,8 +88,8 @@ export class ByteMatcher {
    * @param now The changed bytes.
    * @param place The copies before and after the changed bytes, and the old
    *   content near them.
-   * @returns The offset in the old content at which the last copy from
-   *   `place.parts` ends, or `place.start` if nothing is copied from
+   * @returns The end of the last copy from `place.parts`, as an offset in the
+   *   old content in bytes, or `place.start` if nothing is copied from
    *   `place.parts`.
    */
   write(writer: DeltaWriter, now: Uint8Array, place: ChangedPlace): number {
@@ -142,8 +141,8 @@ export class ByteMatcher {
    * Searches for matches at any offset, and writes the commands that produce
    * the bytes of a gap between copies.
    *
-   * @returns The offset in the old content at which the last copy from `parts`
-   *   ends, or `least` if nothing is copied from `parts`.
+   * @returns The end of the last copy from `parts`, as an offset in the old
+   *   content in bytes, or `least` if nothing is copied from `parts`.
    */
   #search(
     writer: DeltaWriter,
@@ -333,13 +332,13 @@ interface Match {
 
 /** The ranges that must contain a match. All offsets are in bytes. */
 interface Bounds {
-  /** The minimum offset in the new bytes at which the match can begin. */
+  /** The start of the range of the new bytes. */
   from: number;
-  /** The maximum offset in the new bytes at which the match can end. */
+  /** The end of the range of the new bytes. */
   to: number;
-  /** The minimum offset in the old content at which the match can begin. */
+  /** The start of the range of the old content. Default: 0. */
   least?: number;
-  /** The maximum offset in the old content at which the match can end. */
+  /** The end of the range of the old content. Default: no limit. */
   most?: number;
 }
 
@@ -474,8 +473,8 @@ function sparseTable(parts: readonly OldPart[]): PlaceTable {
 }
 
 /**
- * Returns the number of positions in `bytes` at which `HASHED_BYTES` bytes are
- * hashed: one every `step` bytes.
+ * Returns the number of places in `bytes`: one for every `step` bytes, up to
+ * the last `HASHED_BYTES` bytes.
  */
 function placesIn(bytes: Uint8Array, step: number): number {
   return bytes.length < HASHED_BYTES

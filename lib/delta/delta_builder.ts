@@ -113,7 +113,7 @@ export class DeltaBuilder {
   readonly #strongSum: StrongSum;
   /** The maximum size of the window in bytes. */
   readonly #capacity: number;
-  /** The offset in the window at which the file's bytes end. */
+  /** The number of bytes of the file that are in the window. */
   #end = 0;
   /**
    * The offset of the search in the window. Each byte before this offset has
@@ -143,9 +143,9 @@ export class DeltaBuilder {
    * to be loaded.
    */
   #wanted = -1;
-  /** The offset in the old content at which the last loaded part ends. */
+  /** The end of the last loaded part, in bytes from the old content's start. */
   #loaded = 0;
-  /** The offset in the old content at which the last copy ends. */
+  /** The end of the last copy, as an offset in the old content in bytes. */
   #copied = 0;
 
   /**

@@ -44,7 +44,8 @@ export class NeededRanges {
   }
 
   /**
-   * The offset in bytes at which the last range ends; 0 if there are no ranges.
+   * The end of the last range, in bytes from the start of the file, or 0 if
+   * there are no ranges.
    */
   get end(): number {
     return this.#bounds.at(-1) ?? 0;

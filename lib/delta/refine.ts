@@ -61,8 +61,8 @@ interface Change {
   /** The ranges of the old content that are searched for matches. */
   ranges: Range[];
   /**
-   * The offset in the old content at which the next copy starts, in bytes. If
-   * no copy follows, this is the size of the old content.
+   * The start of the next copy, as an offset in the old content in bytes, or
+   * the size of the old content if no copy follows.
    */
   end: number;
   /** Whether a copy is directly before the bytes. */
