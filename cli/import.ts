@@ -97,8 +97,8 @@ export function importCommand(context: Context): Command {
     .argument("<dir...>", "The dated directories, such as /backups/daily.*")
     .option(
       "--source <dir>",
-      "Add the snapshots to those of this directory, which the dated " +
-        "directories are backups of (required). The directory need not exist",
+      "Add the snapshots to those of this directory (required). The dated " +
+        "directories are backups of this directory, which need not exist",
     )
     .addOption(
       new Option(
@@ -116,8 +116,8 @@ export function importCommand(context: Context): Command {
     .option("--no-xattrs", "Do not store extended attributes and ACLs")
     .option("--init", INIT)
     .action(async (dirs: string[], options: Options, command: Command) => {
-      // Without a source, the snapshots would be of the folder of the backups.
-      // A restore in place could then delete the backups.
+      // Without `--source`, the snapshots would be snapshots of the folder that
+      // contains the backups. A restore in place could then delete the backups.
       if (options.source === undefined) {
         command.error(
           "error: missing source: add `--source <dir>` with the directory that " +

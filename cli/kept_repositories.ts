@@ -23,9 +23,9 @@ export class KeptRepositories {
   readonly #kept = new Map<string, Kept>();
 
   /**
-   * Returns the open repository of a storage, or `undefined` if it must be
-   * opened, because it is not open, has changed keys or settings, or has been
-   * open for too long.
+   * Returns the open repository of a storage. Returns `undefined` if the
+   * repository is not open, if its keys or settings have changed, or if it has
+   * been open for too long.
    */
   get(storage: Storage): Repository | undefined {
     const kept = this.#kept.get(storage.location);

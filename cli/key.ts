@@ -22,7 +22,7 @@ import { type RekeyFlags, runRekey } from "./rekey.ts";
 import { formatDate, shellWord, showText } from "./text.ts";
 import { isFolder } from "./location.ts";
 
-/** The actions of `deltar key`. An action with `true` needs a name. */
+/** The actions of `deltar key`, and whether each action needs a name. */
 const ACTIONS: Record<string, boolean> = {
   "list": false,
   "add": true,

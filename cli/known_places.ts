@@ -20,13 +20,13 @@ import {
 } from "./location.ts";
 
 /** The help text of `--init`. */
-export const INIT = "Create a new repository where a known one is missing";
+export const INIT = "Create a new repository in place of a missing one";
 
 /** The reason why a location has no repository. */
 export type Loss =
   /**
-   * A repository was at the location. Its disk might not be mounted, or the
-   * location is a URL.
+   * A repository was at the location, and might still exist: its disk might not
+   * be mounted, or the location is a URL.
    */
   | "lost"
   /**
@@ -37,7 +37,7 @@ export type Loss =
   | "deleted"
   /**
    * This machine knows of no earlier repository at the location, or the
-   * location belongs to a default repository.
+   * location is that of a default repository.
    */
   | "new";
 
@@ -103,7 +103,7 @@ function lossOf(known: KnownPlace): Loss {
  */
 const TEMPORARY = ["RUNNER_TEMP", "AGENT_TEMPDIRECTORY"];
 
-/** Returns the folders where the system can delete files at any time. */
+/** Returns the folders in which the system can delete files at any time. */
 function temporaryFolders(): string[] {
   const named = TEMPORARY.map((name) => process.env[name] ?? "");
   const common = process.platform === "win32" ? [] : ["/tmp", "/var/tmp"];
@@ -138,7 +138,7 @@ export function placeIsLost(location: string, cause?: unknown): DeltarError {
 
 /**
  * Returns the known repositories that are missing from their folders, possibly
- * because their disk is not mounted.
+ * because their disks are not mounted.
  */
 export function lostPlaces(): { location: string; note: string }[] {
   return places().all().filter((known) =>

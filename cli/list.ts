@@ -196,7 +196,7 @@ function incomplete(faults: number): string {
   return paint("yellow", `incomplete: ${plural(faults, "path")}`);
 }
 
-/** Returns the numbers of changed paths, with the signs of `diff`. */
+/** Returns the numbers of changed paths, with the signs that `diff` prints. */
 function changes(counts: SnapshotRecord["counts"]): string {
   const { created, updated, deleted, renamed, copied, touched } = counts;
   return Object.entries({

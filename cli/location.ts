@@ -82,7 +82,7 @@ function typedPlace(directory: string): string {
   }
 }
 
-/** Returns whether a location belongs to a default repository. */
+/** Returns whether a location is that of a default repository. */
 export function isDefaultRepository(location: string): boolean {
   return dirname(location) === repositories();
 }
@@ -144,8 +144,8 @@ export function locate(repo: string | undefined, directory: string): string {
 }
 
 /**
- * Returns a name for the files and folders that belong to a location. The name
- * also depends on the S3 endpoints in use.
+ * Returns the name of deltar's own files and folders for a location, such as
+ * its cache. The name also depends on the S3 endpoints in use.
  */
 export function placeSum(location: string): string {
   return locationSum(location, process.env);

@@ -100,7 +100,7 @@ export async function main(words: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      // An agent treats the exit code for wrong usage as a veto of the hook.
+      // The exit code for wrong usage would tell the agent to block its action.
       return line[0] === "hook" ? EXIT.failed : EXIT.usage;
     }
     const { fail } = await import("./failure.ts");

@@ -16,10 +16,9 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * bytes. If no limit is given, the limit in the repository's settings applies.
  * With `remember`, first stores the limit in the settings.
  *
- * With a limit that is given, or that was stored in the settings from this
- * machine, snapshots are removed without a grace period, so that they cannot be
- * brought back. With any other limit in the settings, they are removed with a
- * grace period.
+ * If the limit is given, or if this machine stored it in the settings, the
+ * snapshots are removed without a grace period, and cannot be brought back.
+ * With any other limit in the settings, they are removed with a grace period.
  *
  * @returns The removed snapshots and sizes, or `undefined` if there is no
  *   limit, if another prune is running, or if nothing was removed because new
@@ -53,7 +52,8 @@ export async function keepToSize(
     });
   } catch (error) {
     if (!(error instanceof DeltarError)) throw error;
-    // The snapshot has been taken, so unusual snapshots are only reported.
+    // The snapshot has been taken, so the command does not fail if snapshots
+    // are unusual.
     if (error.code === "unsafe") {
       out.warn(`the size limit was not applied: ${error.message}.`);
       return undefined;

@@ -32,7 +32,7 @@ export function canElicit(
  *
  * @param context The context of the call.
  * @param question The question.
- * @returns The request for the answer, or `undefined` if the user agreed.
+ * @returns The request that asks the user, or `undefined` if the user agreed.
  * @throws {DeltarError} `aborted` if the user refused.
  */
 export function confirm(

@@ -57,8 +57,8 @@ export const diffTool: Tool<z.infer<typeof input>> = {
   output: z.object({
     from: z.string(),
     to: z.string().optional()
-      .describe("Absent for the directory as it is now."),
-    count: z.int().describe("The number of all changes."),
+      .describe("The new snapshot. Absent for the directory as it is now."),
+    count: z.int().describe("The total number of changes."),
     changes: z.array(z.looseObject({
       change: z.string(),
       path: z.string(),

@@ -80,8 +80,8 @@ export const findTool: Tool<z.infer<typeof input>> = {
 
 /**
  * Converts a pattern relative to a folder into a pattern relative to the
- * directory that contains the folder. A pattern for names, without a slash
- * before its end, stays the same.
+ * directory that contains the folder. A pattern without a slash, except at its
+ * end, matches names in any folder and stays the same.
  */
 function patternBelow(folder: string, pattern: string): string {
   if (folder === "" || !pattern.slice(0, -1).includes("/")) return pattern;

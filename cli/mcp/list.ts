@@ -23,13 +23,13 @@ export const listTool: Tool<z.infer<typeof input>> = {
   name: "deltar_list",
   title: "List snapshots",
   description:
-    "Lists the snapshots of the directory, newest first, with what each " +
-    "changed. Use an id of this list, or `latest`, `latest~1` and so on, " +
-    "where other tools take a snapshot.",
+    "Lists the snapshots of the directory, newest first, with the changes " +
+    "in each. To name a snapshot in other tools, use an id from this list, " +
+    "or `latest`, `latest~1` and so on.",
   input,
   output: z.object({
     directory: z.string(),
-    count: z.int().describe("The number of all snapshots of the directory."),
+    count: z.int().describe("The total number of snapshots of the directory."),
     snapshots: z.array(snapshotOutput),
     ...pageOutput,
     ...messagesOutput,

@@ -22,7 +22,7 @@ export interface PendingPlan {
   below: string;
   /** The question that asks the user to confirm the plan. */
   question: string;
-  /** The checksum of the plan and of the paths that it changes. */
+  /** The checksum that `sumOf` returned when the plan was made. */
   sum: string;
   /**
    * Called to carry out the plan, with a signal and with a callback that throws

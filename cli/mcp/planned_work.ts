@@ -21,7 +21,7 @@ import {
   type Tool,
 } from "./tool.ts";
 
-/** The maximum number of steps or paths that an answer lists. */
+/** The default and the maximum number of steps or paths in an answer. */
 const LIMITS = { normal: 200, most: 200 };
 
 /** The input that carries out a plan. */

@@ -20,14 +20,14 @@ const NORMAL_BYTES = 50_000;
 const MAX_BYTES = 200_000;
 
 const input = inputOf({
-  path: pathName.describe("The file, relative to the directory."),
+  path: pathName.describe("The path of the file, relative to the directory."),
   snapshot: snapshotName.optional()
-    .describe("The snapshot that has the version. Default: latest."),
+    .describe("The snapshot to read the file from. Default: latest."),
   offset: z.int().min(0).optional()
-    .describe("The first byte to read. Default: 0."),
+    .describe("The offset of the first byte to read. Default: 0."),
   limit: z.int().min(1).optional().describe(
-    `The maximum number of bytes to read. Default: ${NORMAL_BYTES}, at most ` +
-      `${MAX_BYTES}.`,
+    `The maximum number of bytes to read, up to ${MAX_BYTES}. ` +
+      `Default: ${NORMAL_BYTES}.`,
   ),
 });
 

@@ -13,7 +13,7 @@ import { inputOf, messagesOutput, type Tool } from "./tool.ts";
 
 const input = inputOf({
   label: z.string().min(1).max(200).optional().describe(
-    "What is about to happen or what was done, in a few words, such as " +
+    "A few words about what is about to happen or what was done, such as " +
       "`before the rewrite of the parser`.",
   ),
 });

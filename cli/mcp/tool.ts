@@ -49,7 +49,7 @@ export const pathName: z.ZodString = z.string().min(1).max(4096);
 /** The output with the messages of a call. */
 export const messagesOutput = {
   messages: z.array(z.string()).optional()
-    .describe("Warnings, such as files that could not be read."),
+    .describe("Warnings, for example about files that could not be read."),
 };
 
 /** The answer of a tool. */
@@ -70,8 +70,8 @@ export interface Surroundings {
   /** The session. */
   session: Session;
   /**
-   * Called with a question for the user. Returns the request for the answer,
-   * or `undefined` if the user agreed. Absent if the client cannot ask.
+   * Called with a question for the user. Returns the request that asks the
+   * user, or `undefined` if the user agreed. Absent if the client cannot ask.
    */
   ask?: (question: string) => InputRequiredResult | undefined;
 }
