@@ -183,7 +183,7 @@ function warn(context: Context, error: DeltarError): void {
   new Console(context, false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
 }
 
-/** Returns the access that the folder's group gets to a new repository. */
+/** Returns the access of the folder's group to a new repository. */
 export function sharingOf(
   options: { shared?: boolean; sharedWrite?: boolean },
 ): Sharing | undefined {
@@ -221,9 +221,9 @@ export function addCreateOptions(command: Command): Command {
 interface CreateOptions {
   /** The compression of a new repository. */
   codec?: CodecName;
-  /** Whether to create a repository where a known one is missing. */
+  /** Whether to create a repository in place of a known one that is missing. */
   init?: boolean;
-  /** The access that the folder's group gets to a new repository. */
+  /** The access of the folder's group to a new repository. */
   shared?: Sharing;
   /** Whether a new repository is encrypted. */
   encrypt?: boolean;
@@ -410,7 +410,8 @@ function noteKey(
     location === locateFrom(undefined, absolute(".")).location;
   const repo = isDefault ? "" : ` --repo ${shellWord(location)}`;
   new Console(context, false).note(
-    `${key}. Without a key, nobody can read it: print a recovery sheet with ` +
+    `${key}. Nobody can read the repository without a key. In case this key ` +
+      "is lost, print a recovery sheet with " +
       `\`deltar key recovery-sheet${repo}\`, or add a passphrase with ` +
       `\`deltar key add paper${repo}\`.`,
   );

@@ -88,7 +88,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   version: "`deltar --version` prints the version",
 };
 
-/** Options of other tools, by the command of deltar that is typed. */
+/** The advice for options of other tools that are typed after a command. */
 const OPTIONS: readonly {
   command: string;
   option: RegExp;

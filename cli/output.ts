@@ -15,8 +15,8 @@ import { codeOf } from "../shared/error_code.ts";
 import { attempt } from "./attempt.ts";
 
 /**
- * An output file, which appears complete or not at all, or standard output. An
- * existing device or named pipe is written to directly.
+ * Standard output, or an output file, which appears only when it is complete.
+ * An existing device or named pipe is written to directly.
  */
 export class Output {
   readonly #name: string;

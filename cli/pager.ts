@@ -112,7 +112,7 @@ function pagerCommand(): string | undefined {
   return programFile(DEFAULT_PAGER) === undefined ? undefined : DEFAULT_PAGER;
 }
 
-/** The exit codes of a shell that cannot run a command, or does not find it. */
+/** The exit codes of a shell that cannot run or cannot find a command. */
 const NOT_RUN: readonly number[] = [126, 127];
 
 /** A running pager. */
@@ -120,14 +120,17 @@ class Pager {
   readonly #child: ChildProcess;
   readonly #command: string;
   readonly #ended: Promise<void>;
-  /** The exit code of the shell, once it has ended without a signal. */
+  /**
+   * The exit code of the shell, or `null` if the shell has not ended or was
+   * ended by a signal.
+   */
   #code: number | null = null;
   /** The reason why the shell could not be started. */
   #error: Error | undefined;
   #isOpen = true;
   /** Whether the pager received the whole output. */
   #isComplete = false;
-  /** Whether an interrupt ended the output. */
+  /** Whether an interrupt ended the output before it was complete. */
   isInterrupted = false;
   /**
    * Whether an interrupt happened. If so, an exit code other than 0 is not an

@@ -28,7 +28,10 @@ export function toPattern(text: string, directory: string): string {
   return sign + body.replace(/^(?:\.\/+)+/, "/");
 }
 
-/** Normalizes an absolute path that has `.`, `..` or an empty name inside. */
+/**
+ * Normalizes an absolute path that has `.`, `..` or an empty name before its
+ * last name.
+ */
 function withoutDots(path: string): string {
   return /\/\.{0,2}\//.test(path) ? posix.normalize(path) : path;
 }

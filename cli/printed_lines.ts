@@ -77,8 +77,8 @@ function restoreWords(
 
 /**
  * Returns the words of a command line that name a repository. Returns no words
- * if deltar uses this repository in the current directory by default, unless
- * `DELTAR_REPOSITORY` is set.
+ * if `DELTAR_REPOSITORY` is not set and deltar uses this repository by default
+ * in the current directory.
  */
 function repositoryWords(
   location: string,

@@ -131,7 +131,7 @@ function refuseEmpty(command: Command): void {
   const mayBeEmpty = ["text", PROGRAM, ...isRun ? ["dir"] : []];
   const empty = [
     ...command.registeredArguments.map((argument, at) => ({
-      // The default of an omitted argument can be empty.
+      // An omitted argument is not checked, because its default can be empty.
       word: at < command.args.length ? command.processedArgs[at] : undefined,
       name: argument.name(),
     })),

@@ -1,8 +1,8 @@
 /**
  * A calendar of the snapshots that a prune keeps and removes: for each
  * directory, the snapshots from the oldest to the newest, with the rules that
- * keep them. More than three snapshots in a row that are removed, or that are
- * kept by the same rules, share a line. The number of lines is limited.
+ * keep them. More than three consecutive snapshots that are removed, or that
+ * are kept by the same rules, share a line. The number of lines is limited.
  *
  * @module
  */
@@ -20,7 +20,10 @@ const MAX_DIRECTORIES = 20;
 /** The maximum number of lines that are shown for a directory. */
 const MAX_LINES = 30;
 
-/** The maximum number of snapshots in a row that each have their own line. */
+/**
+ * The maximum number of consecutive snapshots with the same rules that each
+ * have their own line.
+ */
 const MAX_SINGLE = 3;
 
 /** The words for the two actions. Both have the same number of columns. */
@@ -143,8 +146,9 @@ function calendar(preview: Preview, items: readonly Judgement[]): string[] {
 }
 
 /**
- * Splits snapshots into rows: each row has one snapshot, or more than
- * `MAX_SINGLE` snapshots in a row that are removed or kept by the same rules.
+ * Splits snapshots into rows. Each row has one snapshot, or more than
+ * `MAX_SINGLE` consecutive snapshots that are all removed or are all kept by
+ * the same rules.
  */
 function rowsOf(items: readonly Judgement[]): Judgement[][] {
   const runs: Judgement[][] = [];
@@ -240,7 +244,10 @@ function whyOf(
   });
 }
 
-/** The shown names of rules. A number or the maximum age can follow a name. */
+/**
+ * The names of rules in the calendar. A number or a maximum age can follow a
+ * name.
+ */
 const NAMES: Readonly<Partial<Record<KeepRule, string>>> = {
   last: "last",
   hourly: "hourly",
