@@ -6,8 +6,8 @@ import { parseBytes } from "./quantity.ts";
 export type Range<Value> = (value: Value) => boolean;
 
 /**
- * Parses a range of sizes: `+10M` for more than 10 MB, `-1k` for less than 1 kB,
- * or `5k` for exactly 5 kB.
+ * Parses a range of sizes: `+10M` for more than 10 MB, `-1k` for less than
+ * 1 kB, or `5k` for exactly 5 kB.
  *
  * @returns The range, for sizes in bytes.
  * @throws {InvalidArgumentError} If the text is not a range of sizes.

@@ -36,8 +36,8 @@ export function rdiffCommand(): Command {
     )
     .option(
       "-S, --sum-size <bytes>",
-      "Use strong sums of this size; with 0, the file's size decides for " +
-        "sha256, and blake2 uses 32",
+      "Use strong sums of this size; with 0, the size is 32 for blake2, and " +
+        "depends on the file's size for sha256",
       count,
       0,
     )
@@ -55,7 +55,7 @@ export function rdiffCommand(): Command {
     .description("Write the delta of a new file against a signature")
     .argument(
       "<signature>",
-      "A signature of deltar, or of librsync with BLAKE2",
+      "A signature made by deltar, or by librsync with BLAKE2",
     )
     .argument("[newfile]", "The new file", "-")
     .argument("[delta]", "The delta to write", "-")

@@ -120,7 +120,7 @@ function systemCause(error: unknown): SystemError | undefined {
   return isOurs && error.code !== "io" ? undefined : systemCause(error.cause);
 }
 
-/** Returns the path or repository that a message names for an error. */
+/** Returns the path or repository that the message of an error names. */
 function placeOf(
   error: unknown,
   path: string,

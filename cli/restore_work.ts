@@ -13,7 +13,7 @@ export interface RestoreWorkOptions {
 
 /** A restore, undo or redo that a command plans or carries out. */
 export interface RestoreWork {
-  /** The directory that is restored into. */
+  /** The directory to restore into. */
   target: string;
   /** Fields for the output as JSON. */
   fields: Record<string, unknown>;

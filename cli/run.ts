@@ -133,7 +133,7 @@ async function run(
   try {
     const after = await take(context, out, "after", {
       ...options,
-      // The command might have deleted everything.
+      // The directory may be empty: the command might have deleted everything.
       allowEmpty: true,
     });
     await report(out, words, before, after, ended, elapsed);

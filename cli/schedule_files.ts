@@ -12,9 +12,9 @@ export interface Schedule {
   command: readonly string[];
   /** The interval. */
   every: Every;
-  /** The hour of the day, from 0; unused if `every` is `hour`. */
+  /** The hour of the day, from 0 to 23; unused if `every` is `hour`. */
   hour: number;
-  /** The minute of the hour, from 0. */
+  /** The minute of the hour, from 0 to 59. */
   minute: number;
   /** The user's home folder. */
   home: string;
@@ -53,7 +53,10 @@ interface Scheduler {
    * pattern captures the backup's name.
    */
   file: RegExp;
-  /** Called with a file and its text. Returns the schedule. */
+  /**
+   * Called with the name of a backup, and with the path and the text of the
+   * file that contains its time. Returns the schedule.
+   */
   read: (name: string, file: string, text: string) => WrittenSchedule;
 }
 

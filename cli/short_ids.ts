@@ -4,8 +4,8 @@ const END = /[0-9a-f]{6}(?:-safety)?$/;
 /**
  * Returns the short form of each snapshot id, by the whole id. The short form
  * is the last six hexadecimal digits, followed by `-safety` for a safety
- * snapshot. If these would not name exactly one snapshot, the short form is the
- * whole id.
+ * snapshot. An id whose short form would not name exactly one snapshot is
+ * returned whole.
  *
  * A short form must not be a label or the beginning of another id, because
  * `Repository.find` compares a name first with labels, and then with both ends
