@@ -261,7 +261,7 @@ async function planOf(
       `${showPath(source)}, from ${formatDate(last.time)}; snapshots must ` +
       "be taken in chronological order. Skip these directories with " +
       "`--skip-older`, or " +
-      "import all directories under another name with `--source`",
+      "import all directories with another `--source`",
     { object: older.map(({ path }) => showPath(path)).join(", ") },
   );
 }

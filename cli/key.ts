@@ -82,7 +82,7 @@ export function keyCommand(context: Context): Command {
     .option(
       "--machine <id>",
       "Use this id for the machine that signs (default: the name of the key; " +
-        "needed with --write-only and --signer)",
+        "needed if --write-only and --signer are given)",
     )
     .option("--dry-run", "Show what rekey would store, and store nothing")
     .option("--yes", "Print the recovery sheet, or rekey, without asking")
@@ -202,7 +202,7 @@ async function remove(
   const kind = before.find((key) => key.name === name)?.kind;
   out.note(
     kind === "write-only"
-      ? "the snapshots of this machine are kept, but are no longer " +
+      ? "the snapshots of the key's machine are kept, but are no longer " +
         "trusted. To keep the machine from storing more, take away its access " +
         "to the storage."
       : "the owner of this key might have kept the identity of the " +
@@ -405,7 +405,7 @@ async function newKey(
       "key",
       "the signer of a write-only key is trusted only for snapshots of one " +
         "machine; run `deltar key show-machine` on that machine, and add " +
-        "`--machine`",
+        "`--machine` with the id that it prints",
       { object: name },
     );
   }

@@ -28,7 +28,7 @@ export function listCommand(context: Context): Command {
     .option("--long", "Show whole ids, and times to the second")
     .option(
       "--now",
-      "Show how much space each snapshot alone needs now; reads all trees",
+      "Read all trees, and show how much space each snapshot alone needs now",
     )
     .option("--turns", "List the turns of AI agents instead of snapshots")
     .action(async (options: Options) => {
@@ -123,7 +123,10 @@ interface Details {
   isLong: boolean;
   /** The results of drills, by id. */
   proofs: ReadonlyMap<string, Proof>;
-  /** The bytes that each snapshot alone needs, by id. Only with `--now`. */
+  /**
+   * The number of bytes that each snapshot alone needs, by id. Absent without
+   * `--now`.
+   */
   own?: ReadonlyMap<string, number>;
 }
 

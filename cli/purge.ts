@@ -298,7 +298,7 @@ function print(out: Console, plan: PurgePlan, verb: string): void {
   );
   if (plan.storedAgain.length > 0) {
     out.line(
-      "Files that are stored again, because they are deltas of these " +
+      "Files that are stored again, because they are stored as deltas of these " +
         `contents: ${showPaths(plan.storedAgain)}.`,
     );
   }

@@ -146,7 +146,7 @@ function runScheduledCommand(program: MakeProgram): Command {
 
 function removeScheduleCommand(context: Context): Command {
   return new Command("remove")
-    .description("Delete the files of a schedule; its backup is kept")
+    .description("Delete the files of a schedule; the configuration stays")
     .argument("<name>", "The name of a backup")
     .action((name: string, _, command: Command) => {
       const { system } = command.optsWithGlobals<Options>();

@@ -76,8 +76,8 @@ export interface PlannedWork extends Pick<PendingPlan, "below" | "carryOut"> {
 interface PlanningTool<Input extends { directory?: string; token?: string }>
   extends Pick<Tool<Input>, "name" | "title" | "description" | "input"> {
   /**
-   * Called with each tool call that has no token, and with its input. Returns
-   * the planned work.
+   * Called for each call that has no token, with the call and its input.
+   * Returns the planned work.
    */
   plan(call: Call, input: Input): Promise<PlannedWork>;
 }

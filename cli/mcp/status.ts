@@ -126,7 +126,7 @@ export const statusTool: Tool<z.infer<typeof input>> = {
   },
 };
 
-/** Whether the next snapshot includes a path, in words and as fields. */
+/** The answer to whether the next snapshot includes a path. */
 interface Asked {
   words: string;
   fields: object;

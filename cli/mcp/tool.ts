@@ -91,7 +91,7 @@ export interface Tool<Input extends { directory?: string }> {
   /** The hints for hosts, such as whether the tool changes files. */
   annotations: ToolAnnotations;
   /**
-   * Called with each call of the tool whose input is valid, and with the input.
+   * Called for each call that has a valid input, with the call and its input.
    * Returns the answer, or a question for the user.
    */
   run(
