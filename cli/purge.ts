@@ -298,8 +298,8 @@ function print(out: Console, plan: PurgePlan, verb: string): void {
   );
   if (plan.storedAgain.length > 0) {
     out.line(
-      "Files that are stored again, because they are stored as deltas of these " +
-        `contents: ${showPaths(plan.storedAgain)}.`,
+      "Files that are stored again, because they are stored as deltas of " +
+        `these contents: ${showPaths(plan.storedAgain)}.`,
     );
   }
   if (plan.unfinished.length > 0) {

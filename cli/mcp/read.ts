@@ -46,7 +46,7 @@ export const readTool: Tool<z.infer<typeof input>> = {
     text: z.string().optional().describe("Absent for a binary file."),
     isBinary: z.boolean(),
     nextOffset: z.int().optional()
-      .describe("The `offset` of the next part. Absent at the end of the file."),
+      .describe("The `offset` to continue from. Absent at the file's end."),
     ...messagesOutput,
   }),
   annotations: READS,
