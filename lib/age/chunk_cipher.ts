@@ -94,7 +94,7 @@ function nodeCipher(key: Uint8Array): Promise<ChunkCipher> {
 async function webCipher(key: Uint8Array): Promise<ChunkCipher> {
   const { subtle } = crypto;
   const name = "ChaCha20-Poly1305";
-  // TypeScript's types do not include this algorithm yet.
+  // TypeScript's types do not include the key format `raw-secret` yet.
   const imported = await subtle.importKey(
     "raw-secret" as "raw",
     key as Uint8Array<ArrayBuffer>,

@@ -196,7 +196,7 @@ export async function readHead(
 
 /**
  * Yields the bytes of an age file. Checks, without a key, that the file begins
- * with a header and that its payload has a possible size.
+ * with a header and that the size of its payload is valid.
  *
  * @param file The file.
  * @param object The name of the file, for errors.

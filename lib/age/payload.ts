@@ -4,7 +4,7 @@ import { type ChunkCipher, TAG_BYTES } from "./chunk_cipher.ts";
 
 /** The number of plain bytes in each chunk except the last. */
 export const CHUNK_BYTES = 1 << 16;
-/** The number of encrypted bytes in each chunk except the last. */
+/** The number of bytes in each encrypted chunk except the last. */
 export const SEALED_BYTES: number = CHUNK_BYTES + TAG_BYTES;
 /**
  * The number of bytes in a payload's nonce. The nonce is random, differs in
@@ -53,8 +53,8 @@ export interface OpenOptions {
   /** The index of the first chunk of the source. Default: 0. */
   index?: number;
   /**
-   * Whether the source ends where the payload ends (`does`), or can end before
-   * the payload does (`may`). Default: `does`.
+   * The end of the source: `does` if the source must end where the payload
+   * ends, `may` if the source can also end earlier. Default: `does`.
    */
   endsThere?: "does" | "may";
 }
@@ -67,7 +67,7 @@ export interface OpenOptions {
  * @param cipher The cipher with the payload's key.
  * @param source The encrypted chunks, beginning with the first byte of a chunk.
  * @param options The name of the file, the index of the first chunk, and
- *   whether the source ends where the payload ends.
+ *   whether the source must end where the payload ends.
  * @throws {DeltarError} `corrupt` if a chunk was changed, moved or taken from
  *   another file; `truncated` if the source must end where the payload ends,
  *   and chunks are missing at the end.

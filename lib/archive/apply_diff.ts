@@ -152,7 +152,7 @@ class Staging {
   async #takeMember(found: ScannedMember, archive: string): Promise<void> {
     const { member, body } = found;
     const expected = this.#members.get(member.path);
-    // A member that no change needs can be the beginning of a file that
+    // A member that no change needs might be the beginning of a file that
     // `DiffData` could not read to the end.
     if (expected === undefined) return;
     if (this.#done.has(expected.path)) {

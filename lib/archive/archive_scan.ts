@@ -23,8 +23,8 @@ export interface ScannedMember {
 
 /**
  * Yields the members of archives, one archive after the other. Each archive is
- * read from its start, without an index. Archives of other programs can be
- * read, too.
+ * read from its start, without an index. Archives that other programs wrote can
+ * also be read.
  *
  * @param storage The storage of the archives.
  * @param names The object names of the archives, in order.

@@ -12,15 +12,15 @@ const BLANKED = "purged";
 const MAX_PLAIN_BYTES = 64 << 20;
 /**
  * The levels of compression to try, in order; `undefined` is the default level.
- * Higher levels of zstd take hundreds of megabytes of memory.
+ * The levels of zstd above 19 take hundreds of megabytes of memory.
  */
 const LEVELS: Record<CodecName, (number | undefined)[]> = {
   zstd: [undefined, 1, 5, 9, 12, 15, 19],
   gzip: [undefined, 9],
 };
 /**
- * The number of random bytes up to which each attempt to blank a content adds
- * one byte. After that, each attempt doubles the number.
+ * The number of random bytes up to which each attempt to blank a content uses
+ * one byte more than the attempt before. Each later attempt doubles the number.
  */
 const MAX_NOISE_STEP = 64;
 

@@ -222,7 +222,7 @@ interface PlacedFrame extends MeasuredFrame {
  */
 function free(part: ContentPart | undefined): void {
   const buffer = part?.bytes.buffer;
-  // A smaller buffer can belong to memory that the runtime shares.
+  // A smaller buffer might be shared with other arrays.
   if (buffer instanceof ArrayBuffer && buffer.byteLength >= MIN_FREED_BYTES) {
     buffer.transfer?.(0);
   }

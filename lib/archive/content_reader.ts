@@ -6,8 +6,8 @@ import type { ContentReference } from "./content_reference.ts";
 
 /**
  * The maximum number of decompressed bytes that a range can have before its
- * content, and also the maximum after its content. It is also the default limit
- * of `readRange`.
+ * content, the maximum number after its content, and the default limit of
+ * `readRange`.
  */
 const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 

@@ -81,20 +81,21 @@ export interface LargeBasis {
   translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
   /**
    * Called with the delta that would be stored. Reads the basis, and returns a
-   * smaller delta to store, or `undefined` if there is no smaller one or if
-   * making it would take too long for the bytes that it saves. By default, the
-   * delta is stored as it is.
+   * smaller delta to store. Returns `undefined` if there is no smaller delta, or
+   * if a smaller delta would save too few bytes for the time that it takes. By
+   * default, the delta is stored as it is.
    */
   refine?: (delta: Spool) => Promise<Spool | undefined>;
   /** See {@linkcode StoredContent.replacesDeltas}. */
   replacesDeltas?: boolean;
   /**
-   * The way in which a file that is stored as a delta gets a signature, even if
-   * `signUpdates` is `false`:
+   * The signature that a file gets if it is stored as a delta and `signUpdates`
+   * is `false`. Default: none.
    *
-   * - `extended`: only the bytes after the whole blocks of the basis are hashed.
-   *   The file gets no signature if it does not begin with these blocks.
-   * - `new`: all blocks of the file are hashed.
+   * - `extended`: the signature of the basis, extended by the bytes after the
+   *   whole blocks of the basis. Only these bytes are hashed. The file gets no
+   *   signature if it does not begin with these blocks.
+   * - `new`: a new signature, for which all blocks of the file are hashed.
    */
   resigned?: "extended" | "new";
   /**
@@ -192,7 +193,7 @@ export interface ContentElsewhere {
  * Contents that are already stored, although no file in `previous` has them.
  */
 export interface KnownContents {
-  /** Returns `false` only if none of the contents has this size in bytes. */
+  /** Returns whether one of the contents might have this size in bytes. */
   hasSize(size: number): boolean;
   /**
    * Returns the stored form of the content with this SHA-256, for the file at

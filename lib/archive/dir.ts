@@ -60,7 +60,7 @@ export type HashBasis =
  */
 export class Dir extends Walker {
   /**
-   * Returns the paths of all files, including hard links, in path order.
+   * Returns the paths of all files, including hard links.
    *
    * @param pattern A pattern in gitignore's syntax that the paths must match.
    *   Default: all files.

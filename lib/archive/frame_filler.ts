@@ -44,7 +44,7 @@ export class FrameFiller {
     this.#send = send;
   }
 
-  /** Adds a member that fits in one frame, with its padding. */
+  /** Adds a member that, together with its padding, fits in one frame. */
   add(header: Uint8Array, content: Uint8Array): PlacedContent {
     const zeros = padding(content.length);
     const length = header.length + content.length + zeros;
@@ -74,7 +74,7 @@ export class FrameFiller {
     }
   }
 
-  /** Ends the member that was begun. Its content has `size` bytes. */
+  /** Ends the member that was begun. `size` is its content's size in bytes. */
   end(size: number): void {
     // The size of a frame is a multiple of the block size, so the padding fits.
     this.#pad(padding(size));
@@ -87,7 +87,7 @@ export class FrameFiller {
     this.#place = newPlace();
   }
 
-  /** Keeps the buffer of an unused frame for reuse. */
+  /** Keeps the buffer of a frame that is no longer needed, for reuse. */
   recycle(frame: Frame): void {
     if (this.#spare.length < MAX_SPARE_BUFFERS) this.#spare.push(frame.buffer);
   }

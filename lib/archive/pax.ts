@@ -30,8 +30,8 @@ export const DEVICE = {
 } as const;
 
 /**
- * The keys of the records that are decoded. Other records are ignored, because
- * an archive can have any number of them.
+ * The keys of the records that are decoded. Other records are not kept in
+ * memory, because an archive can have any number of them.
  */
 const KNOWN: readonly string[] = [
   "path",
@@ -54,8 +54,8 @@ const KNOWN: readonly string[] = [
 
 /**
  * The maximum length in bytes of a key that is decoded, with the space before
- * it. The longest known keys are those of extended attributes, whose names have
- * at most 255 bytes. Each byte can be escaped.
+ * it. The longest known keys are those of extended attributes. The name of an
+ * attribute has at most 255 bytes, and an escaped byte takes 3 bytes.
  */
 const MAX_KEY_BYTES = 1024;
 

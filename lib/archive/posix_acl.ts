@@ -112,9 +112,9 @@ export function isMinimal(value: Uint8Array): boolean {
 
 /**
  * Returns the mode of a member that has an access ACL. On Linux, the group bits
- * of such a mode are the rights of the mask. Archives of libarchive have the
- * rights of the group in these bits, so this function replaces them with the
- * rights of the mask.
+ * of such a mode are the rights of the mask. In an archive that libarchive
+ * wrote, these bits are the rights of the group, so this function replaces them
+ * with the rights of the mask.
  *
  * @param mode The mode in the header of the member.
  * @param value The value of the attribute that holds the ACL.

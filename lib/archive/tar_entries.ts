@@ -27,8 +27,9 @@ export interface TarEntriesOptions {
  * @throws {DeltarError} `corrupt` if the archive is not a tar, gzip or zstd
  *   archive, or is damaged; `truncated` if it ends early; `unsafe` for a member
  *   whose path or hard link target is absolute or contains `..`; `limit` and
- *   `unsupported` as for `readTar`; `not-found` if a member other than a
- *   directory has no more than `stripComponents` names in its path.
+ *   `unsupported` as for `readTar`; `not-found` if the path of a member other
+ *   than a directory, or the target of a hard link, has at most
+ *   `stripComponents` names.
  *
  * @example Take a snapshot of an archive
  * ```ts

@@ -21,8 +21,8 @@ const TYPES = {
 };
 
 /**
- * The size in bytes of a pax header with one short record and of the ustar
- * header after it, together.
+ * The total size, in bytes, of a pax header with one short record and the ustar
+ * header that follows it.
  */
 const SCRATCH_BYTES = 3 * BLOCK;
 

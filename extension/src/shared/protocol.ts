@@ -73,15 +73,16 @@ export interface FolderConfig {
 /** A key of the user: an age identity, or a passphrase. */
 export type OwnKey = string | { passphrase: string };
 
-/** The snapshots of a folder from before it was moved. */
+/** The snapshots that were taken of a folder before the folder was moved. */
 export interface OldHistory {
   /** The former path of the folder. */
   directory: string;
   /** The location of the repository with these snapshots. */
   repository: string;
   /**
-   * Whether the folder itself was at the former path. If not, it has the same
-   * files, but can be a copy of a folder on a disk that is not mounted.
+   * Whether the folder is known to have been moved from the former path. If
+   * `false`, the folder has the same files as the directory at that path had,
+   * but might be a copy of a directory on a disk that is not mounted.
    */
   isMoved: boolean;
 }
@@ -135,7 +136,7 @@ export interface SnapshotInfo {
   turn?: TurnInfo;
   /**
    * The turn of an agent that made the changes in the snapshot. Absent if no
-   * turn made the changes, or if several turns can have made them and the
+   * turn made the changes, or if several turns could have made them and the
    * snapshot was not taken during one of these turns.
    */
   madeBy?: TurnInfo;
@@ -229,14 +230,14 @@ export interface ChangedFolder {
    * one row shows the names of both folders, such as `src/lib`.
    */
   title: string;
-  /** Whether all of the files were deleted. */
+  /** Whether all changed files in the folder were deleted. */
   isGone: boolean;
 }
 
 /**
- * The part of a list of changes that is directly below a folder, without files
- * of which only metadata changed, unless the list has no others. `changed` and
- * `first` are those of the whole list.
+ * The folders and files directly below a folder that a list of changes
+ * contains. Files whose metadata alone changed are left out if the list has
+ * other changes. `changed` and `first` describe the whole list.
  */
 export interface ChangesBelow extends Pick<ChangeSummary, "changed" | "first"> {
   /** The folders with changes. */
@@ -517,8 +518,8 @@ export interface Methods {
    * entries. With `isFirst`, the snapshot stores the copies in `originals` in
    * place of the files that have changed since the copies were made. With
    * `ignoresFolderTimes`, no snapshot is taken if only the times of folders
-   * have changed. With `continues`, the last snapshot of this path becomes the
-   * parent if the folder has no snapshot yet.
+   * have changed. `continues` is a former path of the folder. If the folder has
+   * no snapshot yet, the last snapshot of this path becomes the parent.
    */
   snapshot: [
     {
@@ -551,8 +552,9 @@ export interface Methods {
     FileChange[],
   ];
   /**
-   * Returns those of the changes that `compare` returns that are directly below
-   * the folder `path`, which is empty for the workspace folder.
+   * Returns the changed folders and files directly below the folder `path`.
+   * `path` is empty for the workspace folder. The other parameters are those of
+   * `compare`.
    */
   changesBelow: [
     {
@@ -631,9 +633,9 @@ export interface Methods {
    */
   findMoved: [{ config: FolderConfig }, OldHistory | undefined];
   /**
-   * Makes the repository of a folder's former path the repository of the
-   * folder. If the repository cannot be moved, for example because the folder
-   * already has one, does nothing, and `isMoved` is `false`.
+   * Moves the repository of a folder's former path to the place of the folder's
+   * own repository. Does nothing, and returns `false` as `isMoved`, if this is
+   * not possible, for example because the folder already has a repository.
    */
   continueHistory: [
     { config: FolderConfig; from: FolderConfig },
@@ -660,8 +662,8 @@ export interface Methods {
    */
   restore: [{ config: FolderConfig; request: RestoreRequest }, RestoreReport];
   /**
-   * Returns the changes that an undo or redo would make, or `undefined` if there
-   * is nothing to undo or redo.
+   * Returns the changes that an undo or redo would make, or `undefined` if
+   * there is nothing to undo or redo.
    */
   previewRevert: [
     { config: FolderConfig; direction: "undo" | "redo" },
@@ -683,10 +685,10 @@ export interface Methods {
    */
   previewUndoTurn: [{ config: FolderConfig; turn: string }, TurnPreview];
   /**
-   * Undoes what a turn changed. With `force`, also restores paths that
+   * Undoes the changes of a turn. With `force`, also restores paths that
    * something else has changed since the turn. `last` is the id that the
-   * preview returned as `last`. If the turn has a newer snapshot than this one,
-   * fails with the code `changed`.
+   * preview returned as `last`. Fails with the code `changed` if the turn now
+   * has a snapshot that is newer than `last`.
    */
   undoTurn: [
     { config: FolderConfig; turn: string; last: string; force: boolean },
@@ -728,8 +730,8 @@ export interface Methods {
   /** Brings a removed snapshot back. */
   undelete: [{ config: FolderConfig; id: string }, void];
   /**
-   * Returns the versions of a file or folder, the newest first, including those
-   * under older and newer paths if it was renamed.
+   * Returns the versions of a file or folder, the newest first. If the file or
+   * folder was renamed, the versions under its other paths are included.
    */
   history: [{ config: FolderConfig; path: string }, FileVersion[]];
   /** Searches all versions of a file for a text, ignoring case. */
@@ -774,7 +776,8 @@ export type ToProcess =
 export type FromProcess =
   | { thread: ThreadName; message: FromWorker }
   // A thread has ended unexpectedly. `last` is the id of the last request that
-  // was passed to it. `reason` is `: ` and the message of the error, or empty.
+  // was passed to it. `reason` is empty, or `: ` followed by the message of the
+  // error.
   | { ended: ThreadName; last: number; reason: string };
 
 /** A message from the host to a thread. */

@@ -47,11 +47,11 @@ interface Compared {
 }
 
 /**
- * Returns a summary of the changes between two snapshots, or `undefined` if more
- * than `MAX_COMPARED` paths differ.
+ * Returns a summary of the changes between two snapshots, or `undefined` if
+ * more than `MAX_COMPARED` paths differ.
  *
- * @throws {DeltarError} `aborted` if the signal fired; the error of a layer that
- * is damaged or missing.
+ * @throws {DeltarError} `aborted` if the signal fired; the error of a layer
+ * that is damaged or missing.
  */
 export async function changeSummary(
   repository: Repository,

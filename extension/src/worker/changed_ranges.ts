@@ -107,9 +107,10 @@ async function findVersion(
 }
 
 /**
- * Adds the changed ranges, if the newer version is stored as deltas against the
- * older one. Returns `false`, without adding any range, if the newer version is
- * not stored in this way, or if the copies of its deltas are out of order.
+ * Adds the changed ranges if the newer version is stored as deltas against the
+ * older one. Returns `false` without adding any range if the newer version is
+ * not stored in this way, or if its deltas copy parts of the older version in a
+ * different order.
  */
 async function addStored(
   { storage }: Repository,
@@ -130,9 +131,9 @@ async function addStored(
   using literals = new Spool();
   const { segments } = await new ContentReader(storage)
     .deltas({ ...now, content }, literals, signal);
-  // If the copies are out of order, a part of the file was moved, or was copied
-  // from a similar part. No single range of the old version corresponds to such
-  // a part.
+  // If parts of the old version are copied in a different order, a part of the
+  // file was moved, or was copied from a similar part. No single range of the
+  // old version corresponds to such a part.
   if (!segments.isInOrder) return false;
   addSegments(segments, size, list);
   return true;

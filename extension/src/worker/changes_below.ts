@@ -6,8 +6,9 @@ import type {
 import { MAX_NAMED } from "./change_summary.ts";
 
 /**
- * Returns the part of a list of changes that is directly below a folder. Files
- * of which only metadata changed are left out, unless the list has no others.
+ * Returns the folders and files directly below a folder that a list of changes
+ * contains. Files whose metadata alone changed are left out if the list has
+ * other changes.
  *
  * @param changes All changes between two snapshots.
  * @param path The path of the folder; empty for the workspace folder.

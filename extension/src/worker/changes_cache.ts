@@ -12,9 +12,9 @@ interface Kept<Change> {
 }
 
 /**
- * The lists of changes that were used last. VS Code asks for the rows of all
- * expanded folders each time that a view is updated, and a large list takes time
- * to compute. Snapshots never change, so a list can be used again.
+ * A cache of the most recently used lists of changes. VS Code requests the rows
+ * of all expanded folders each time a view is updated, and a large list takes
+ * time to compute. Snapshots never change, so a list can be used again.
  */
 export class ChangesCache<Change> {
   /** The lists by their keys, the least recently used one first. */
@@ -24,8 +24,8 @@ export class ChangesCache<Change> {
    * Returns the list with a key, and reads the list if it is not kept. A list
    * that could not be read is read again the next time.
    *
-   * @param key The text that differs for lists with different changes.
-   * @param read Returns the changes.
+   * @param key The key. Lists with different changes have different keys.
+   * @param read Called if the list is not kept. Returns the changes.
    */
   get(key: string, read: () => Promise<Change[]>): Promise<Change[]> {
     const known = this.#kept.get(key);
@@ -40,7 +40,8 @@ export class ChangesCache<Change> {
       ({ length }) => {
         kept.count = length;
         if (this.#kept.get(key) !== kept) return;
-        // Other lists can have been used since this one was requested.
+        // Other lists might have been used while this one was read. It is moved
+        // behind them, because it is used now.
         this.#kept.delete(key);
         this.#kept.set(key, kept);
         this.#shrink();
@@ -52,7 +53,10 @@ export class ChangesCache<Change> {
     return kept.changes;
   }
 
-  /** Forgets lists until the others are short enough, or only one is left. */
+  /**
+   * Drops the least recently used lists until the others together are within
+   * the limit, or only one list is left.
+   */
   #shrink(): void {
     let total = 0;
     for (const { count } of this.#kept.values()) total += count;

@@ -23,8 +23,7 @@ export async function editedSince(
     const record = await repository.find(reverts);
     written = (await repository.tree(record)).byPath;
   } catch (error) {
-    // If the restored snapshot has been removed, it is not known which files
-    // were edited.
+    // Without the restored snapshot, edited files cannot be recognized.
     if (codeOf(error) === "not-found") return [];
     throw error;
   }

@@ -41,8 +41,8 @@ function changeOf(change: Change): FileChange[] {
       oldSize: change.before.size,
     }),
     ...detailsOf(entry),
-    // An updated file can also have the content that another path had, but it
-    // was not moved or copied from that path.
+    // The change of an updated file can also have a `from`: another path that
+    // had the same content. But the file was not moved or copied from there.
     ...((change.change === "renamed" || change.change === "copied") && {
       from: change.from,
     }),

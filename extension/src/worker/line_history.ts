@@ -30,13 +30,14 @@ interface Compared {
 
 /**
  * Finds the versions in which a range of lines changed or was created. Versions
- * that are damaged or larger than 16 MiB are counted, and otherwise ignored.
+ * that are damaged or larger than 16 MiB are counted, but not compared.
  *
  * @param versions The versions, the newest first.
  * @param text The text in the editor.
  * @param encoding The encoding of the file, as VS Code names it.
  * @param range The range of lines in this text, which has at least one line.
- * @throws {unknown} The error of `find` or `read`, if it is not about damage.
+ * @throws {unknown} The error of finding or reading a version, if it is not
+ *   about damage.
  */
 export async function lineHistory(
   versions: AsyncIterable<SearchedVersion>,
@@ -86,8 +87,8 @@ function textLines(text: string): string[] {
 }
 
 /**
- * Returns a decoder for an encoding that VS Code names, such as `utf8bom` or
- * `windows1252`. If the runtime does not know the encoding, bytes are decoded as
+ * Returns a decoder for an encoding, such as `utf8bom` or `windows1252` in VS
+ * Code's names. If the runtime does not know the encoding, bytes are decoded as
  * Windows-1252, which gives different texts for different bytes.
  */
 function decoderOf(encoding: string): TextDecoder {

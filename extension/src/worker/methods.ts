@@ -68,8 +68,8 @@ export function createMethods(
         isWithin(path, within) || change === "renamed" && isWithin(from, within)
       );
     });
-    // Several requests can wait for the same list, so cancelling one of them
-    // does not stop the others.
+    // Several requests can wait for the same list, so cancelling one request
+    // does not stop the work on the list.
     checkAborted(signal);
     return list;
   };
@@ -378,8 +378,8 @@ async function* versionsOf(
   const { former } = config;
   const options = { follow: true, former, signal, onDamage };
   for await (const version of repository.history(last, path, options)) {
-    // The view shows only contents, and no modes, times or owners. If the time
-    // of a hard link differs, its content can have changed, too.
+    // The view shows contents, but not modes, times or owners. If the time of a
+    // hard link has changed, its content might have changed, too.
     if (version.change !== "touched" || version.entry?.kind === "hardlink") {
       yield version;
     }

@@ -66,9 +66,9 @@ export function oldHistoryMethods(
   return {
     async findMoved({ config }, { signal }) {
       if (!isFolder(config.repository)) return undefined;
-      // The setting of the location can have changed since the last snapshot,
-      // so the repository is searched for at the current and at the recorded
-      // location.
+      // The location in the settings might have changed since the last
+      // snapshot, so the repository is searched for at the current location and
+      // at the recorded one.
       const base = dirname(config.repository);
       const repositoryOf = (known: KnownDirectory) =>
         [join(base, repositoryName(known.directory)), known.repository]
@@ -112,10 +112,11 @@ function knownDirectories({ cache }: FolderConfig): KnownDirectories {
 }
 
 /**
- * Searches the repositories next to the repository of a folder for one whose
- * directory no longer exists and had the same files. Repositories of
- * directories with the same name as the folder are searched first, and then the
- * most recently used ones. Repositories that cannot be opened are ignored.
+ * Searches the repositories next to the repository of a folder for snapshots of
+ * a directory that no longer exists and had the same files as the folder.
+ * Repositories of directories with the same name as the folder are searched
+ * first, and then the most recently used ones. Repositories that cannot be
+ * opened are ignored.
  */
 async function findSame(
   repositories: Repositories,
@@ -174,10 +175,10 @@ function isMissing(path: string): boolean {
 }
 
 /**
- * Returns whether a folder is evidently the directory of a snapshot. At least
+ * Returns whether a folder is probably the directory of a snapshot. At least
  * half of the files directly in the snapshot's root, and at least one, must be
- * in the folder with the same size and time. If the root has no files, the same
- * applies to its folders, without the size.
+ * in the folder with the same size and time. If the root has no files, its
+ * folders are compared instead, by time only.
  */
 async function isSame(
   repository: Repository,

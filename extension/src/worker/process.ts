@@ -21,11 +21,12 @@ import type {
 
 /**
  * The maximum size of the young generation of a thread's heap, in megabytes.
- * Without a limit, much of the memory of a thread is garbage.
+ * Without a limit, much of a thread's memory would be filled with objects that
+ * are no longer used.
  */
 const MAX_YOUNG_MB = 8;
 
-/** The path of the script of the threads. */
+/** The path of the script that the threads run. */
 const [, , script] = process.argv;
 const threads = new Map<ThreadName, Thread>();
 
@@ -44,7 +45,7 @@ for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"]) {
 }
 process.on("message", receive);
 process.on("disconnect", () => process.exit());
-// The host can have ended before the line above was run.
+// The host might have ended before the line above added the listener.
 if (!process.connected) process.exit();
 
 function receive(message: ToProcess): void {

@@ -45,8 +45,8 @@ export class Repositories {
    * Opens the repository of a folder.
    *
    * @throws {DeltarError} `not-found` if the repository does not exist; `key`
-   * if it is encrypted and no key of the user opens it; `mismatch` if it is not
-   * the repository that this machine has used at this location.
+   * if no key of the user opens the encrypted repository; `mismatch` if this
+   * machine has used a different repository at this location.
    */
   async open(config: FolderConfig): Promise<Repository> {
     const repository = await this.tryOpen(config);
@@ -187,8 +187,8 @@ export class Repositories {
   }
 
   /**
-   * Moves the repository of a folder on this machine to another path, and what
-   * `pinKeys` recorded about it.
+   * Moves a repository on this machine to another path, together with the
+   * record that `pinKeys` made of the repository.
    */
   move(from: FolderConfig, to: FolderConfig): void {
     const [old, place] = [from, to].map((config) =>
@@ -278,9 +278,9 @@ export class UncreatedError extends Error {
  * Checks that this machine has not used an encrypted repository at a location
  * where there is no repository now.
  *
- * @throws {DeltarError} `not-found` if this machine has used one. The disk of
- * the repository might not be mounted, and the same key would not open a new
- * repository.
+ * @throws {DeltarError} `not-found` if this machine has used one. In that case,
+ * the caller must not create a new repository, because the old one might be on
+ * a disk that is not mounted.
  */
 function checkNotLost(storage: Storage, config: FolderConfig): void {
   const place = placeOf(storage, config);

@@ -1,5 +1,5 @@
 /**
- * Searching the versions of a file for a text.
+ * Searches the versions of a file for a text.
  *
  * Versions are read one after the other, so only one content is in memory at a
  * time. A content that occurs in several versions is searched once.
@@ -56,7 +56,8 @@ type Match = Pick<FoundVersion, "line" | "excerpt" | "matches">;
  *
  * @param versions The versions, the newest first.
  * @param text The text, which is not empty.
- * @throws {unknown} The error of `find` or `read`, if it is not about damage.
+ * @throws {unknown} The error of finding or reading a version, if it is not
+ *   about damage.
  */
 export async function searchVersions(
   versions: AsyncIterable<SearchedVersion>,

@@ -99,8 +99,8 @@ interface TurnsOfSnapshots {
   during: ReadonlyMap<string, TurnInfo>;
   /**
    * The turn that made the changes in each snapshot. A snapshot is absent if
-   * several turns can have made its changes and it was not taken during one of
-   * these turns.
+   * no turn made its changes, or if several turns could have made them and the
+   * snapshot was not taken during one of these turns.
    */
   madeBy: ReadonlyMap<string, TurnInfo>;
 }
@@ -114,7 +114,7 @@ export function turnsBySnapshot(
   records: readonly SnapshotRecord[],
 ): TurnsOfSnapshots {
   const during = new Map<string, TurnInfo>();
-  /** The turns that can have made the changes in a snapshot, by snapshot id. */
+  /** The turns that could have made each snapshot's changes, by snapshot id. */
   const makers = new Map<string, TurnInfo[]>();
   for (const turn of turnsIn(records)) {
     const info = infoOf(turn);
@@ -141,10 +141,10 @@ export function turnsBySnapshot(
 }
 
 /**
- * Returns the turn whose first snapshot has the id.
+ * Returns the turn whose first snapshot has the given id.
  *
- * @throws {DeltarError} `not-found` if there is no such turn; `unsafe` if
- * another machine took its snapshots, because the files are on that machine.
+ * @throws {DeltarError} `not-found` if there is no such turn; `unsafe` if the
+ * turn ran on another machine, because the files are on that machine.
  */
 async function findTurn(
   repository: Repository,

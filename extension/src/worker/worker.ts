@@ -36,8 +36,8 @@ const REPORT_MS = 100;
 const IDLE_MS = 60_000;
 
 /**
- * The maximum number of elements of a list in one message. The extension host is
- * busy until the whole message is decoded.
+ * The maximum number of elements of a list in one message. The extension host
+ * is busy until the whole message is decoded.
  */
 const MAX_SENT = 1000;
 
@@ -48,7 +48,7 @@ const port = parentPort as MessagePort;
 const repositories = new Repositories();
 const methods = createMethods(repositories);
 const running = new Map<number, AbortController>();
-/** The timer that began after the last request. */
+/** The timer that was started after the last request. */
 let idle: ReturnType<typeof setTimeout> | undefined;
 /** The functions that send the next piece of a long result, by request id. */
 const sending = new Map<number, () => void>();
