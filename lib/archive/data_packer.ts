@@ -81,9 +81,9 @@ export interface LargeBasis {
   translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
   /**
    * Called with the delta that would be stored. Reads the basis, and returns a
-   * smaller delta to store. Returns `undefined` if there is no smaller delta, or
-   * if a smaller delta would save too few bytes for the time that it takes. By
-   * default, the delta is stored as it is.
+   * smaller delta to store. Returns `undefined` if there is no smaller delta,
+   * or if a smaller delta would save too few bytes for the time that it takes.
+   * By default, the delta is stored as it is.
    */
   refine?: (delta: Spool) => Promise<Spool | undefined>;
   /** See {@linkcode StoredContent.replacesDeltas}. */

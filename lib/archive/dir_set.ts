@@ -74,8 +74,8 @@ export class DirSet extends Dir {
     if (this.#name.length > MAX_NAME_LENGTH) {
       throw new DeltarError(
         "limit",
-        `the paths of the directories have ${this.#name.length} characters ` +
-          `together, at most ${MAX_NAME_LENGTH} are possible; take a snapshot ` +
+        `the paths of the directories are too long: ${this.#name.length} ` +
+          `characters together, at most ${MAX_NAME_LENGTH}; take a snapshot ` +
           "of the folder that contains them all, with a list of paths",
         { object: common },
       );

@@ -91,8 +91,8 @@ export async function* drive(
 }
 
 /**
- * Returns the bytes as a plain `Uint8Array`, whose `slice` copies the bytes. The
- * `slice` of a `Buffer` does not.
+ * Returns the bytes as a plain `Uint8Array`, because the `slice` of a
+ * `Uint8Array` copies bytes, and the `slice` of a `Buffer` does not.
  */
 export function plainBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);

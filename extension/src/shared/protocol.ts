@@ -290,7 +290,7 @@ export interface LineVersion {
   line: number;
   /** The number of lines of the range in this version. */
   count: number;
-  /** The text of the first line that is not blank, shortened. */
+  /** The text of the first line of the range that is not blank, shortened. */
   excerpt: string;
 }
 
@@ -384,7 +384,7 @@ export interface ChangedRanges {
   after: number;
   /** The number of ranges in which the two versions differ. */
   count: number;
-  /** The first 1,000 of these ranges, in the order of the file. */
+  /** The first 1,000 of these ranges, in the order of their offsets. */
   ranges: ChangedRange[];
 }
 
@@ -423,15 +423,15 @@ export interface RestorePreview {
    * extended attributes.
    */
   touched: number;
-  /** The paths that are already known to fail, with the errors. */
+  /** The paths whose restore is already known to fail, with the errors. */
   failed: PathFailure[];
 }
 
 /** The changes that an undo or redo would make, as paths. */
 export interface RevertPreview extends RestorePreview {
   /**
-   * The overwritten or deleted paths that cannot be read, or that were edited
-   * after the restore or undo that is being reverted.
+   * Those of the paths in `overwritten` and `deleted` that cannot be read, or
+   * that were edited after the restore or undo that would be reverted.
    */
   edited: string[];
 }
@@ -792,10 +792,11 @@ export interface Fault {
   /** The message of the error. */
   message: string;
   /**
-   * The code of the error or of its cause, unless it is a code of the system.
+   * The code of the error or of the first cause that has a code. Codes of the
+   * system do not count.
    */
   code?: string;
-  /** The error code of the system, such as `ENOSPC`. */
+  /** The system's code of the error or of a cause, such as `ENOSPC`. */
   system?: string;
   /** Whether the error is about the workspace folder or a path in it. */
   isOfFolder?: boolean;
