@@ -21,7 +21,7 @@ export interface ChunkCipher {
   open(nonce: Uint8Array, sealed: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
-/** Makes a cipher for a key of 32 bytes. */
+/** A function that makes a cipher for a key of 32 bytes. */
 export type MakeCipher = (key: Uint8Array) => Promise<ChunkCipher>;
 
 let found: Promise<MakeCipher> | undefined;

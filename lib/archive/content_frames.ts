@@ -56,7 +56,7 @@ export class ContentFrames implements Disposable {
   #end: number;
   /** The offset in the volume where the known frames end, in bytes. */
   #next: number;
-  /** The frame without compressed blocks that was read last. */
+  /** The last frame without compressed blocks that was read. */
   #stored: PlacedFrame | undefined;
   /** The expected length in bytes of the next frame that is read. */
   #expected: number | undefined;

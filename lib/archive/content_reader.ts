@@ -13,7 +13,7 @@ const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 
 /** Options for reading content. */
 export interface ReadContentOptions {
-  /** The path of the content's file, for messages. */
+  /** The path of the file with this content, for messages. */
   path?: string;
   /** The signal that aborts the read with an error of code `aborted`. */
   signal?: AbortSignal;

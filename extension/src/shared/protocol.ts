@@ -164,7 +164,7 @@ export interface SkippedPath {
   path: string;
   /** The reason in one word, such as `excluded`, `special` or `changed`. */
   reason: string;
-  /** The rule, the system's message or another explanation. */
+  /** The details of the reason, such as the rule or the system's message. */
   detail?: string;
   /**
    * Whether the path is missing or incomplete in the snapshot although it
@@ -198,7 +198,7 @@ export interface FileChange extends EntryDetails {
   path: string;
   /** The kind of change. */
   change: "created" | "updated" | "deleted" | "renamed" | "copied" | "touched";
-  /** The new length or, if the file was deleted, its last length, in bytes. */
+  /** The new length, or the last length of a deleted file, in bytes. */
   size: number;
   /** The old length in bytes, if the file has an old and a new content. */
   oldSize?: number;

@@ -8,8 +8,8 @@ import { codeOf } from "../../../shared/error_code.ts";
 
 /**
  * Returns those of `paths` that were edited after the restore or undo that the
- * plan reverts: their files or links differ from the entries of the snapshot
- * that was restored. A path that cannot be read counts as edited.
+ * plan reverts. A path counts as edited if its file or link differs from the
+ * entry in the restored snapshot, or cannot be read.
  */
 export async function editedSince(
   repository: Repository,

@@ -2,8 +2,8 @@ import type { Repository, SnapshotRecord } from "../../../mod.ts";
 import type { FolderConfig } from "../shared/protocol.ts";
 
 /**
- * Returns the snapshots of a folder without safety snapshots, the oldest first,
- * including those of the folder's former paths.
+ * Returns the snapshots of a folder and of its former paths, the oldest first,
+ * without safety snapshots.
  */
 export async function recordsOf(
   repository: Repository,

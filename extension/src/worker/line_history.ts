@@ -87,9 +87,9 @@ function textLines(text: string): string[] {
 }
 
 /**
- * Returns a decoder for an encoding, such as `utf8bom` or `windows1252` in VS
- * Code's names. If the runtime does not know the encoding, bytes are decoded as
- * Windows-1252, which gives different texts for different bytes.
+ * Returns a decoder for an encoding, given by its name in VS Code, such as
+ * `utf8bom` or `windows1252`. If the runtime does not know the encoding, bytes
+ * are decoded as Windows-1252, which gives different texts for different bytes.
  */
 function decoderOf(encoding: string): TextDecoder {
   const label = ENCODINGS[encoding] ??

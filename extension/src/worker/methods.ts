@@ -119,9 +119,9 @@ export function createMethods(
         if (parent !== undefined && times.has(parent)) {
           return infoOf(record, parent);
         }
-        // The next older snapshot takes the place of a parent that was removed.
-        // A snapshot can also have no parent because the history before it was
-        // copied into the repository later.
+        // If the parent was removed, the next older snapshot takes its place.
+        // The same applies to a snapshot without a parent, because older
+        // snapshots might have been copied into the repository later.
         const older = at > 0 ? records[at - 1] : undefined;
         return infoOf(record, older?.id, older?.time);
       });
