@@ -69,8 +69,8 @@ export interface OpenOptions {
  * @param options The name of the file, the index of the first chunk, and
  *   whether the source must end where the payload ends.
  * @throws {DeltarError} `corrupt` if a chunk was changed, moved or taken from
- *   another file; `truncated` if the source must end where the payload ends,
- *   and chunks are missing at the end.
+ *   another file; `truncated` if a chunk is too short to be valid, or if the
+ *   source must end where the payload ends and chunks are missing at the end.
  */
 export async function* openPayload(
   cipher: ChunkCipher,

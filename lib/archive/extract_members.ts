@@ -30,8 +30,8 @@ export interface ExtractOptions {
    */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Whether members that are extracted into a directory get their owners and
-   * groups by number, even if the archive has names that exist on this system.
+   * Whether the owners and groups of files that are extracted into a directory
+   * are set by number, even if the archive has names that exist on this system.
    * Only root can set owners. Default: `false`.
    */
   numericOwner?: boolean;
@@ -47,7 +47,8 @@ export interface ExtractOptions {
  *   everything.
  * @param sink The sink that the members are written to.
  * @param find Called with the target of each hard link whose target is not
- *   extracted. Returns the content of the target.
+ *   extracted and is not a named pipe or a device. Returns the content of the
+ *   target.
  * @param options Options for extracting.
  * @returns The number of members at or below `within`, including skipped ones.
  */

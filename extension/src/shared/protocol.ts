@@ -235,9 +235,9 @@ export interface ChangedFolder {
 }
 
 /**
- * The folders and files directly below a folder that a list of changes
- * contains. Files whose metadata alone changed are left out if the list has
- * other changes. `changed` and `first` describe the whole list.
+ * The changed folders and files directly below a folder. Files whose metadata
+ * alone changed are left out if the whole list has other changes. `changed` and
+ * `first` describe the whole list.
  */
 export interface ChangesBelow extends Pick<ChangeSummary, "changed" | "first"> {
   /** The folders with changes. */

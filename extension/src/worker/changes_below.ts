@@ -6,9 +6,8 @@ import type {
 import { MAX_NAMED } from "./change_summary.ts";
 
 /**
- * Returns the folders and files directly below a folder that a list of changes
- * contains. Files whose metadata alone changed are left out if the list has
- * other changes.
+ * Returns the changed folders and files directly below a folder. Files whose
+ * metadata alone changed are left out if `changes` has other changes.
  *
  * @param changes All changes between two snapshots.
  * @param path The path of the folder; empty for the workspace folder.
