@@ -210,8 +210,8 @@ export class Dir extends Walker {
    * Returns the paths of the directories that contain a file or link with a
    * given name; `""` is the root.
    *
-   * @param marker The name of the file, such as `package.json`. Default:
-   *   `.project`.
+   * @param marker The name of the file or link, such as `package.json`.
+   *   Default: `.project`.
    * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    */
   findProjects(marker: string = ".project"): string[] {

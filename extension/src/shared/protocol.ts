@@ -761,8 +761,9 @@ export interface Methods {
 export type Method = keyof Methods;
 
 /**
- * The name of a thread that calls the library. The writer takes snapshots and
- * restores files. The reader reads and prunes, even while the writer is busy.
+ * The name of a thread that calls the library. The reader reads and prunes
+ * repositories, even while the writer is busy. The writer does all other work,
+ * such as taking snapshots and restoring files.
  */
 export type ThreadName = "writer" | "reader";
 

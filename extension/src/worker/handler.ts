@@ -5,8 +5,8 @@ export interface Work {
   /** The signal that is aborted when the request is cancelled. */
   signal: AbortSignal;
   /**
-   * Reports the progress. A report that follows the previous one within 100
-   * milliseconds is dropped.
+   * Reports the progress. A report within 100 milliseconds of the start of the
+   * request, or of the previous report that was sent, is dropped.
    */
   progress: (progress: Progress) => void;
 }
