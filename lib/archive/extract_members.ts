@@ -30,8 +30,9 @@ export interface ExtractOptions {
    */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Whether the owners and groups of files that are extracted into a directory
-   * are set by number, even if the archive has names that exist on this system.
+   * Whether the owners and groups of members that are extracted into a
+   * directory are set by number, even if the archive has names that exist on
+   * this system.
    * Only root can set owners. Default: `false`.
    */
   numericOwner?: boolean;

@@ -40,8 +40,8 @@ export class ChangesCache<Change> {
       ({ length }) => {
         kept.count = length;
         if (this.#kept.get(key) !== kept) return;
-        // Other lists might have been used while this one was read. It is moved
-        // behind them, because it is used now.
+        // Other lists might have been used while this one was read. This list
+        // is moved behind them, because it is used now.
         this.#kept.delete(key);
         this.#kept.set(key, kept);
         this.#shrink();
