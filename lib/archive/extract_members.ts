@@ -32,8 +32,7 @@ export interface ExtractOptions {
   /**
    * Whether the owners and groups of members that are extracted into a
    * directory are set by number, even if the archive has names that exist on
-   * this system.
-   * Only root can set owners. Default: `false`.
+   * this system. Only root can set owners. Default: `false`.
    */
   numericOwner?: boolean;
   /** The signal that aborts the work with an error of code `aborted`. */
