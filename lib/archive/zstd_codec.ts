@@ -202,13 +202,50 @@ export async function decompressFrame(
       }),
     );
   } catch (cause) {
-    const { object, offset } = options;
-    throw new DeltarError("corrupt", "damaged zstd frame", {
-      object,
-      offset,
-      cause,
-    });
+    throw damaged(options, cause);
   }
+}
+
+/**
+ * Decompresses one whole frame in memory, off the calling thread if the runtime
+ * supports that.
+ *
+ * @param frame The frame.
+ * @param size The size of the content in bytes, as the frame's header has it.
+ * @param options The object and offset, for messages.
+ * @returns The content, in a buffer that nothing else uses.
+ * @throws {DeltarError} The same errors as `decompress`.
+ */
+export async function decompressAside(
+  frame: Uint8Array,
+  size: number,
+  options: DecompressOptions = {},
+): Promise<Uint8Array> {
+  const zlib = zlibWithZstd();
+  if (zlib === undefined || size >= ONE_SHOT_BYTES) {
+    // The content is copied, so that nothing else uses its memory.
+    const plain = (await zstd.decompressBlock(frame, size, options)).slice();
+    if (plain.length !== size) throw damaged(options);
+    return plain;
+  }
+  try {
+    const plain = await decodeAtOnce(zlib, frame, size);
+    if (plain.length === size) return plain;
+  } catch (cause) {
+    throw damaged(options, cause);
+  }
+  throw damaged(options);
+}
+
+function damaged(
+  { object, offset }: DecompressOptions,
+  cause?: unknown,
+): DeltarError {
+  return new DeltarError("corrupt", "damaged zstd frame", {
+    object,
+    offset,
+    cause,
+  });
 }
 
 /**

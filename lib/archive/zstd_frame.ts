@@ -8,6 +8,10 @@ import { CHUNK_BYTES } from "./engine.ts";
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;
 const MAX_BLOCK_BYTES = 128 * 1024;
+/** The number of bytes of a block's header. */
+export const BLOCK_HEADER_BYTES = 3;
+/** The number of bytes of a frame's checksum. */
+export const CHECKSUM_BYTES = 4;
 /**
  * The maximum size of a window in bytes. This is also the default of the `zstd`
  * command and of the runtimes' decoders, and `zstd_codec.ts` does not change
@@ -25,8 +29,17 @@ export const SMALL_FRAME_BYTES: number = 4 * 1024 * 1024;
 const COMPRESSED_BLOCK = 2;
 const RLE_BLOCK = 1;
 const RAW_BLOCK = 0;
-/** The maximum length of a frame's header in bytes. */
-const MAX_HEADER_BYTES = 18;
+/**
+ * The maximum length in bytes of a frame's header: the magic number, the
+ * descriptor, the window and a content size of eight bytes.
+ */
+export const MAX_HEADER_BYTES = 14;
+
+/**
+ * The number of bytes of a frame's header that have its length: the magic
+ * number and the descriptor.
+ */
+export const MIN_HEADER_BYTES = 5;
 
 /** One frame of a zstd stream. */
 export interface Frame {
@@ -269,18 +282,22 @@ interface BlockHeader {
 async function nextBlock(reader: ByteReader): Promise<BlockHeader> {
   const at = reader.offset;
   const header = blockHeader(await reader.exactly(3, "a zstd frame"));
-  if (header.kind > COMPRESSED_BLOCK || header.length > MAX_BLOCK_BYTES) {
+  if (header === undefined) {
     throw reader.corrupt("invalid type or size of a zstd block", at);
   }
   return header;
 }
 
-/** Decodes the header of a block from its three bytes. */
-function blockHeader(start: Uint8Array): BlockHeader {
-  const bytes = start.subarray(0, 3);
+/**
+ * Decodes the header of a block from its three bytes. Returns `undefined` if
+ * the type or the size of the block is invalid.
+ */
+export function blockHeader(start: Uint8Array): BlockHeader | undefined {
+  const bytes = start.subarray(0, BLOCK_HEADER_BYTES);
   const bits = bytes[0] | bytes[1] << 8 | bytes[2] << 16;
   const kind = bits >> 1 & 3;
   const length = kind === RLE_BLOCK ? 1 : bits >> 3;
+  if (kind > COMPRESSED_BLOCK || length > MAX_BLOCK_BYTES) return undefined;
   return { bytes, kind, length, isLast: (bits & 1) === 1 };
 }
 
@@ -308,31 +325,55 @@ export function wholeFrameSize(bytes: Uint8Array): number | undefined {
 function frameIn(
   bytes: Uint8Array,
 ): { length: number; size?: number } | undefined {
+  const header = frameHeader(bytes);
+  if (header === undefined) return undefined;
+  const { size, hasChecksum } = header;
+  let at = header.length;
+  for (let last = false; !last;) {
+    if (at + BLOCK_HEADER_BYTES > bytes.length) return undefined;
+    const block = blockHeader(bytes.subarray(at));
+    if (block === undefined) return undefined;
+    at += BLOCK_HEADER_BYTES + block.length;
+    last = block.isLast;
+  }
+  if (hasChecksum) at += CHECKSUM_BYTES;
+  return at <= bytes.length ? { length: at, size } : undefined;
+}
+
+/**
+ * Returns the length in bytes of a frame's header.
+ *
+ * @param start The first bytes of the header, at least `MIN_HEADER_BYTES`.
+ */
+export function headerLength(start: Uint8Array): number {
+  const descriptor = start[4];
+  const single = (descriptor & 0x20) !== 0;
+  const flag = descriptor >> 6;
+  return (single ? 5 : 6) +
+    (flag === 0 && single ? 1 : CONTENT_SIZE_LENGTH[flag]);
+}
+
+/**
+ * Returns the length in bytes of the header at the start of `bytes`, the
+ * content size in bytes, if the header contains it, and whether a checksum
+ * follows the last block of the frame. Returns `undefined` if the header is
+ * invalid or not complete, or if the frame needs a dictionary or a window of
+ * more than 128 MiB.
+ */
+export function frameHeader(
+  bytes: Uint8Array,
+): { length: number; size?: number; hasChecksum: boolean } | undefined {
   if (bytes.length < 9 || uint32(bytes) !== MAGIC) return undefined;
   const descriptor = bytes[4];
   if (descriptor & 0x0b) return undefined;
   const single = (descriptor & 0x20) !== 0;
-  const sizeFlag = descriptor >> 6;
-  const sizeLength = sizeFlag === 0 && single
-    ? 1
-    : CONTENT_SIZE_LENGTH[sizeFlag];
-  let at = single ? 5 : 6;
-  if (at + sizeLength > bytes.length) return undefined;
-  const size = sizeLength === 0
-    ? undefined
-    : contentSize(bytes.subarray(at, at + sizeLength));
+  const length = headerLength(bytes);
+  if (length > bytes.length) return undefined;
+  const field = bytes.subarray(single ? 5 : 6, length);
+  const size = field.length === 0 ? undefined : contentSize(field);
   const window = single ? size : windowOf(bytes[5]);
   if (window === undefined || window > MAX_WINDOW_BYTES) return undefined;
-  at += sizeLength;
-  for (let last = false; !last;) {
-    if (at + 3 > bytes.length) return undefined;
-    const { kind, length, isLast } = blockHeader(bytes.subarray(at));
-    if (kind > COMPRESSED_BLOCK || length > MAX_BLOCK_BYTES) return undefined;
-    at += 3 + length;
-    last = isLast;
-  }
-  if ((descriptor & 0x04) !== 0) at += 4;
-  return at <= bytes.length ? { length: at, size } : undefined;
+  return { length, size, hasChecksum: (descriptor & 0x04) !== 0 };
 }
 
 // A size field of two bytes holds the size minus 256 (RFC 8878, section

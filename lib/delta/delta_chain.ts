@@ -1,4 +1,5 @@
 import { checkAborted } from "../bytes/abort.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import { DeltaReader } from "./delta_reader.ts";
@@ -6,8 +7,12 @@ import { NeededRanges } from "./needed_ranges.ts";
 import type { RandomAccess } from "./random_access.ts";
 import { type DeltaSources, Segments } from "./segments.ts";
 
-/** The maximum number of literal bytes that are read at a time. */
-const MAX_READ_BYTES = 2 ** 16;
+/**
+ * The number of bytes of the last result that are collected before they are
+ * yielded. A chain can have tens of thousands of short ranges, and each block
+ * that is yielded is hashed, written and awaited.
+ */
+const BLOCK_BYTES = 2 ** 18;
 
 /** A delta in a chain. */
 export interface ChainLink {
@@ -41,6 +46,25 @@ export interface ChainOptions {
   literals: LiteralStore;
   /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
+}
+
+/** The whole content at the start of a chain. */
+export interface ChainBasis {
+  /**
+   * Whether the bytes that `read` returns stay valid and unchanged after the
+   * next call. If so, long ranges are passed on without a copy.
+   */
+  readonly isLasting?: boolean;
+
+  /**
+   * Returns the first bytes of a range of the content.
+   *
+   * @param offset The offset of the range, in bytes.
+   * @param most The length of the range, in bytes.
+   * @returns At least one byte and at most `most` bytes. The bytes are valid
+   *   until the next call, unless `isLasting` is `true`.
+   */
+  read(offset: number, most: number): Uint8Array | Promise<Uint8Array>;
 }
 
 /**
@@ -111,32 +135,50 @@ export class DeltaChain implements DeltaSources {
   }
 
   /**
-   * Yields the last result.
+   * Yields the last result, in blocks of 256 KiB or, if the basis is lasting,
+   * also in longer or shorter parts of the basis. Each block has its own memory.
    *
-   * @param basis Called with the offset and length, in bytes, of a range of the
-   *   whole content at the start of the chain. Yields the bytes of this range
-   *   in chunks, and may reuse the memory of a chunk when the next one is
-   *   requested.
+   * @param basis The whole content at the start of the chain. The ranges are
+   *   read in the order of the result.
    * @param signal The signal that aborts the work.
    * @throws {DeltarError} `aborted` if the signal fired, and the errors of
    *   `basis` and the literals.
    */
   async *result(
-    basis: (offset: number, length: number) => AsyncIterable<Uint8Array>,
+    basis: ChainBasis,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
+    let block = new Uint8Array(BLOCK_BYTES);
+    let used = 0;
     for (const { kind, offset, length } of this.segments.all()) {
-      checkAborted(signal);
-      if (kind === "copy") yield* basis(offset, length);
-      else yield* this.#literal(offset, length);
+      const source: ChainBasis = kind === "copy" ? basis : this.literals;
+      for (let at = offset, end = offset + length; at < end;) {
+        const isLong = source.isLasting === true && used === 0 &&
+          end - at >= BLOCK_BYTES;
+        const room = isLong ? end - at : BLOCK_BYTES - used;
+        const reading = source.read(at, Math.min(end - at, room));
+        const bytes = reading instanceof Promise ? await reading : reading;
+        at += bytes.length;
+        if (isLong) {
+          const turn = turnIfDue();
+          if (turn !== undefined) await turn;
+          checkAborted(signal);
+          yield bytes;
+          continue;
+        }
+        block.set(bytes, used);
+        used += bytes.length;
+        if (used < BLOCK_BYTES) continue;
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
+        checkAborted(signal);
+        yield block;
+        block = new Uint8Array(BLOCK_BYTES);
+        used = 0;
+      }
     }
-  }
-
-  async *#literal(offset: number, length: number): AsyncGenerator<Uint8Array> {
-    const end = offset + length;
-    for (let at = offset; at < end; at += MAX_READ_BYTES) {
-      yield await this.literals.read(at, Math.min(MAX_READ_BYTES, end - at));
-    }
+    checkAborted(signal);
+    if (used > 0) yield block.subarray(0, used);
   }
 }
 

@@ -73,6 +73,27 @@ export class NeededRanges {
    */
   placeOf(offset: number): number {
     this.#before ??= this.#sums();
+    const range = this.#find(offset);
+    return this.#before[range] + offset - this.#bounds[2 * range];
+  }
+
+  /**
+   * Returns the number of bytes from an offset in the file to the end of the
+   * needed range that holds the byte at this offset; 0 if the byte is not in a
+   * needed range.
+   */
+  lengthAt(offset: number): number {
+    const range = this.#find(offset);
+    // Without ranges, the bounds are `undefined`, and the comparison is false.
+    const isIn = this.#bounds[2 * range] <= offset;
+    return isIn ? Math.max(0, this.#bounds[2 * range + 1] - offset) : 0;
+  }
+
+  /**
+   * Returns the index of the last range that starts at or before an offset; 0
+   * if there is none.
+   */
+  #find(offset: number): number {
     let low = 0;
     let high = this.#bounds.length / 2;
     while (high - low > 1) {
@@ -80,7 +101,7 @@ export class NeededRanges {
       if (this.#bounds[2 * middle] <= offset) low = middle;
       else high = middle;
     }
-    return this.#before[low] + offset - this.#bounds[2 * low];
+    return low;
   }
 
   #sums(): Float64Array {

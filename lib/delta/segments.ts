@@ -104,9 +104,14 @@ export class Segments {
    * Yields all segments, in the order of the result. There must be no gap
    * between them.
    */
-  all(): Generator<Origin> {
-    const start = this.#starts[0];
-    return this.origins(start, this.#end - start);
+  *all(): Generator<Origin> {
+    for (let segment = 0; segment < this.#count; segment++) {
+      const origin = this.#origins[segment];
+      const length = this.#endOf(segment) - this.#starts[segment];
+      yield origin < 0
+        ? { kind: "literal", offset: -1 - origin, length }
+        : { kind: "copy", offset: origin, length };
+    }
   }
 
   /**
@@ -120,9 +125,7 @@ export class Segments {
     const end = offset + length;
     let segment = this.#find(offset);
     for (let at = offset; at < end; segment++) {
-      const next = segment + 1 < this.#count
-        ? this.#starts[segment + 1]
-        : this.#end;
+      const next = this.#endOf(segment);
       const origin = this.#origins[segment];
       const skip = at - this.#starts[segment];
       const taken = Math.min(next, end) - at;
@@ -138,7 +141,11 @@ export class Segments {
    * result. There must be no gap between the segments.
    */
   *copies(): Generator<{ offset: number; length: number }> {
-    for (const origin of this.all()) if (origin.kind === "copy") yield origin;
+    for (let segment = 0; segment < this.#count; segment++) {
+      const offset = this.#origins[segment];
+      if (offset < 0) continue;
+      yield { offset, length: this.#endOf(segment) - this.#starts[segment] };
+    }
   }
 
   /**
@@ -153,20 +160,39 @@ export class Segments {
    */
   through(older: Segments, object: string | undefined): Segments {
     const composed = new Segments(object);
+    let near = 0;
     let at = 0;
-    for (const { kind, offset, length } of this.all()) {
-      if (kind === "literal") {
-        composed.add(at, -1 - offset, length);
+    for (let segment = 0; segment < this.#count; segment++) {
+      const origin = this.#origins[segment];
+      const length = this.#endOf(segment) - this.#starts[segment];
+      if (origin < 0) {
+        composed.add(at, origin, length);
         at += length;
         continue;
       }
-      for (const part of older.origins(offset, length)) {
-        const origin = part.kind === "copy" ? part.offset : -1 - part.offset;
-        composed.add(at, origin, part.length);
-        at += part.length;
+      // Most copies continue near the end of the previous copy.
+      if (!older.#holds(near, origin)) near = older.#find(origin);
+      for (let from = origin, end = origin + length; from < end; near++) {
+        const taken = Math.min(older.#endOf(near), end) - from;
+        const skip = from - older.#starts[near];
+        const source = older.#origins[near];
+        composed.add(at, source < 0 ? source - skip : source + skip, taken);
+        at += taken;
+        from += taken;
       }
+      near--;
     }
     return composed;
+  }
+
+  /** Returns the offset in the result at which a segment ends, in bytes. */
+  #endOf(segment: number): number {
+    return segment + 1 < this.#count ? this.#starts[segment + 1] : this.#end;
+  }
+
+  /** Returns whether a byte of the result is in a segment. */
+  #holds(segment: number, offset: number): boolean {
+    return this.#starts[segment] <= offset && offset < this.#endOf(segment);
   }
 
   /**

@@ -11,19 +11,23 @@
  *
  * @module
  */
-import { ByteReader } from "../../bytes/byte_reader.ts";
 import {
   readContent,
   readPackedRange,
   readRange,
 } from "../../archive/content_reader.ts";
+import { PlannedFrames } from "../../archive/planned_frames.ts";
 import { wholeFrameSize } from "../../archive/zstd_frame.ts";
 import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import { chunks, collect, toStream } from "../../bytes/source.ts";
-import { type ChainLink, DeltaChain } from "../../delta/delta_chain.ts";
+import {
+  type ChainBasis,
+  type ChainLink,
+  DeltaChain,
+} from "../../delta/delta_chain.ts";
 import { patchBytes } from "../../delta/patch.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -44,9 +48,6 @@ const MAX_KEPT_FRAMES = 24;
  * in bytes. Files in larger ranges are read without the cache.
  */
 const MAX_RANGE_BYTES = 4 << 20;
-
-/** The maximum number of bytes of a basis that are read at a time. */
-const MAX_READ_BYTES = 1 << 18;
 
 /** The maximum number of deltas of a file that a reader accepts. */
 const MAX_DELTAS = 64;
@@ -72,11 +73,14 @@ const MAX_BASIS_BYTES = 8 << 20;
  */
 export class ContentReader {
   readonly #storage: Storage;
+  /** Whether the volumes are on this machine. */
+  readonly #isLocal: boolean;
   readonly #frames = new Map<string, Promise<Uint8Array>>();
 
   /** Creates a reader for a repository's storage. */
   constructor(storage: Storage) {
     this.#storage = followMoves(storage);
+    this.#isLocal = storage.localPath !== undefined;
   }
 
   /**
@@ -254,11 +258,12 @@ export class ContentReader {
         );
       }
       if (chain.isInOrder) {
-        const reader = new ByteReader(content);
-        yield* chain.result(
-          (offset, length) => forward(reader, offset, length),
-          signal,
-        );
+        yield* chain.result(new ForwardBasis(content), signal);
+        return;
+      }
+      using planned = await this.#planned(base, chain, needed.end, signal);
+      if (planned !== undefined) {
+        yield* chain.result(planned, signal);
         return;
       }
       // Only the ranges of the basis that the deltas copy are spooled. Their
@@ -276,18 +281,34 @@ export class ContentReader {
         if (at >= needed.end) break;
       }
       const access = kept.access();
-      yield* chain.result(async function* (offset, length) {
-        const place = needed.placeOf(offset);
-        for (let at = 0; at < length; at += MAX_READ_BYTES) {
-          yield await access.read(
-            place + at,
-            Math.min(MAX_READ_BYTES, length - at),
-          );
-        }
-      }, signal);
+      const basis: ChainBasis = {
+        read: (offset, most) => access.read(needed.placeOf(offset), most),
+      };
+      yield* chain.result(basis, signal);
     } finally {
       await content.return(undefined);
     }
+  }
+
+  /**
+   * Returns the basis of a chain whose ranges are not in order. Returns
+   * `undefined` if the ranges cannot be read directly from the storage.
+   */
+  async #planned(
+    { reference }: StoredPiece,
+    { segments }: DeltaChain,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): Promise<PlannedFrames | undefined> {
+    if (!this.#isLocal) return undefined;
+    if (codecOf(reference.volume).name !== "zstd") return undefined;
+    return await PlannedFrames.plan({
+      storage: this.#storage,
+      reference,
+      end,
+      ranges: segments.copies(),
+      signal,
+    });
   }
 
   /**
@@ -407,21 +428,39 @@ async function unlessTooLarge(
 }
 
 /**
- * Yields a range of a source that can be read only once. The range must start
- * at or after the end of the range of the previous call.
+ * A basis that is read once, from its start. Each range must start at or after
+ * the end of the previous range.
  */
-async function* forward(
-  reader: ByteReader,
-  offset: number,
-  length: number,
-): AsyncGenerator<Uint8Array> {
-  const end = offset + length;
-  while (reader.offset < end) {
-    const isBefore = reader.offset < offset;
-    const most = (isBefore ? offset : end) - reader.offset;
-    const part = await reader.some(most);
-    if (part === undefined) throw reader.truncated("the basis");
-    if (!isBefore) yield part;
+class ForwardBasis implements ChainBasis {
+  readonly isLasting = true;
+  readonly #source: AsyncGenerator<Uint8Array>;
+  /** The part of the basis that was read last, and its offset in bytes. */
+  #part: Uint8Array = new Uint8Array(0);
+  #start = 0;
+
+  constructor(source: AsyncGenerator<Uint8Array>) {
+    this.#source = source;
+  }
+
+  read(offset: number, most: number): Uint8Array | Promise<Uint8Array> {
+    const skip = offset - this.#start;
+    if (skip >= this.#part.length) return this.#advance(offset, most);
+    return this.#part.subarray(skip, skip + most);
+  }
+
+  async #advance(offset: number, most: number): Promise<Uint8Array> {
+    do {
+      this.#start += this.#part.length;
+      const { value, done } = await this.#source.next();
+      if (done) {
+        throw new DeltarError("truncated", "the basis ends too early", {
+          offset: this.#start,
+        });
+      }
+      this.#part = value;
+    } while (offset >= this.#start + this.#part.length);
+    const skip = offset - this.#start;
+    return this.#part.subarray(skip, skip + most);
   }
 }
 

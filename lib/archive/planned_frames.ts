@@ -1,0 +1,339 @@
+import { collectAtMost } from "../bytes/source.ts";
+import { NeededRanges } from "../delta/needed_ranges.ts";
+import { release } from "../bytes/release.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { ContentReference } from "./content_reference.ts";
+import { type FrameTable, readFrameTable } from "./frame_table.ts";
+import { decompressAside } from "./zstd_codec.ts";
+
+/** The maximum total size in bytes of the decompressed frames in memory. */
+const MAX_RECENT_BYTES = 32 << 20;
+
+/** The number of frames that are decompressed ahead of the reads. */
+const MAX_FRAMES_AHEAD = 3;
+
+/**
+ * The maximum number of frames that are decompressed, as a multiple of the
+ * number of frames in the table. A frame that has left the memory is
+ * decompressed again when a long range of it is needed.
+ */
+const MAX_REPEATS = 2;
+
+/**
+ * The maximum length in bytes of a range that is kept when its frame leaves the
+ * memory.
+ */
+const MAX_KEPT_RANGE_BYTES = 2 ** 14;
+
+/**
+ * The maximum total length in bytes of the ranges of a frame that are kept. A
+ * frame with more short ranges is decompressed again.
+ */
+const MAX_KEPT_FRAME_BYTES = 2 ** 16;
+
+/** The maximum total length in bytes of the ranges that are kept. */
+const MAX_KEPT_BYTES = 8 << 20;
+
+/** The maximum number of ranges that are kept. */
+const MAX_KEPT_RANGES = 2 ** 18;
+
+/** Options for planning the reads of a content. */
+export interface PlannedFramesOptions {
+  /** The storage of the volume. Short ranges of it must be fast to read. */
+  storage: Storage;
+  /** The range of the volume. It must be compressed with zstd. */
+  reference: ContentReference;
+  /** The offset in the content after the last needed byte, in bytes. */
+  end: number;
+  /**
+   * The ranges of the content in the order in which they will be read, as
+   * offsets and lengths in bytes. No range is empty.
+   */
+  ranges: Iterable<{ offset: number; length: number }>;
+  /** The signal that ends the reads with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A content that is read in ranges, in an order that is known in advance. The
+ * ranges can overlap and can be in any order.
+ *
+ * The frames that were used last stay in memory, up to 32 MiB, and the next
+ * needed frames are decompressed in advance on other threads. A database, for
+ * example, has many short ranges far away from the ranges before and after
+ * them. Short ranges that are needed after their frame has left the memory are
+ * copied when the frame is decompressed for the first time.
+ */
+export class PlannedFrames implements Disposable {
+  readonly #options: PlannedFramesOptions;
+  readonly #table: FrameTable;
+  /** The frames that are still to be decompressed, in order. */
+  readonly #order: Iterator<number>;
+  /** The frames that are being decompressed, in this order. */
+  readonly #coming: { frame: number; bytes: Promise<Uint8Array> }[] = [];
+  readonly #recent = new RecentFrames<Uint8Array>();
+  /** The short ranges that are needed after their frame has left the memory. */
+  readonly #kept: NeededRanges;
+  readonly #keptBytes: Uint8Array;
+  /** The frames whose short ranges are in `#keptBytes`. */
+  readonly #seen = new Set<number>();
+  /** The offset in the content of the frame that was used last, in bytes. */
+  #start = 0;
+  /** The content of the frame that was used last. */
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  private constructor(
+    options: PlannedFramesOptions,
+    table: FrameTable,
+    { order, kept }: Plan,
+  ) {
+    this.#options = options;
+    this.#table = table;
+    this.#order = order.values();
+    this.#kept = NeededRanges.of(
+      [...kept].map(([offset, length]) => ({ offset, length })),
+    );
+    this.#keptBytes = new Uint8Array(this.#kept.size);
+  }
+
+  /**
+   * Finds the frames of a content and plans in which order they are
+   * decompressed. To find the frames, the compressed bytes are read once.
+   *
+   * @param options The content and the ranges that will be read.
+   * @returns The content; `undefined` if `readFrameTable` finds no table, or if
+   *   too many frames would be decompressed more than once.
+   * @throws {DeltarError} The errors of the storage.
+   */
+  static async plan(
+    options: PlannedFramesOptions,
+  ): Promise<PlannedFrames | undefined> {
+    const { storage, reference, end, ranges, signal } = options;
+    const { volume, offset, length, skip } = reference;
+    const table = await readFrameTable(
+      storage.get(volume, { offset, length, signal }),
+      { place: offset, length, skip, end },
+    );
+    if (table === undefined) return undefined;
+    const plan = planOf(table, ranges);
+    return plan && new PlannedFrames(options, table, plan);
+  }
+
+  /**
+   * Returns the first bytes of the next range, or of the rest of a range of
+   * which some bytes have been read.
+   *
+   * @param offset The offset of the range in the content, in bytes.
+   * @param most The length of the range, in bytes.
+   * @returns At least one byte and at most `most` bytes. The bytes are valid
+   *   until the next call.
+   * @throws {DeltarError} `corrupt` if a frame is damaged, and the errors of
+   *   the storage.
+   */
+  read(offset: number, most: number): Uint8Array | Promise<Uint8Array> {
+    const skip = offset - this.#start;
+    if (skip >= 0 && skip < this.#bytes.length) {
+      return this.#bytes.subarray(skip, skip + most);
+    }
+    const frame = frameAt(this.#table, offset);
+    const bytes = this.#recent.use(frame);
+    if (bytes !== undefined) return this.#partOf(frame, bytes, offset, most);
+    const kept = this.#seen.has(frame) ? this.#kept.lengthAt(offset) : 0;
+    if (kept === 0) return this.#load(frame, offset, most);
+    const place = this.#kept.placeOf(offset);
+    return this.#keptBytes.subarray(place, place + Math.min(kept, most));
+  }
+
+  /** Frees the frames in memory at the end of a `using` block. */
+  [Symbol.dispose](): void {
+    for (const { bytes } of this.#coming) bytes.then(release, () => {});
+    this.#recent.clear().forEach(release);
+  }
+
+  async #load(
+    frame: number,
+    offset: number,
+    most: number,
+  ): Promise<Uint8Array> {
+    this.#request();
+    // Frames before this one are not needed after all, because kept ranges had
+    // all bytes of the ranges for which they were planned.
+    const before = this.#coming.findIndex((next) => next.frame === frame);
+    for (const { bytes } of this.#coming.splice(0, Math.max(0, before))) {
+      bytes.then(release, () => {});
+    }
+    const next = before < 0 ? undefined : this.#coming.shift();
+    this.#request();
+    const bytes = await (next?.bytes ?? this.#decompress(frame));
+    this.#recent.add(frame, bytes.length, bytes).forEach(release);
+    if (!this.#seen.has(frame)) this.#keep(frame, bytes);
+    return this.#partOf(frame, bytes, offset, most);
+  }
+
+  /** Copies the short ranges of a frame that are needed later. */
+  #keep(frame: number, bytes: Uint8Array): void {
+    this.#seen.add(frame);
+    const start = this.#table.starts[frame];
+    const end = this.#table.starts[frame + 1];
+    const cursor = this.#kept.cursor();
+    for (
+      let range = cursor.next(start, end);
+      range !== undefined;
+      range = cursor.next(range.end, end)
+    ) {
+      this.#keptBytes.set(
+        bytes.subarray(range.start - start, range.end - start),
+        this.#kept.placeOf(range.start),
+      );
+    }
+  }
+
+  #partOf(
+    frame: number,
+    bytes: Uint8Array,
+    offset: number,
+    most: number,
+  ): Uint8Array {
+    this.#start = this.#table.starts[frame];
+    this.#bytes = bytes;
+    const skip = offset - this.#start;
+    return bytes.subarray(skip, skip + most);
+  }
+
+  /** Starts to decompress the next frames. */
+  #request(): void {
+    while (this.#coming.length < MAX_FRAMES_AHEAD) {
+      const { value: frame, done } = this.#order.next();
+      if (done) return;
+      const bytes = this.#decompress(frame);
+      // The error is handled when the frame is needed.
+      bytes.catch(() => {});
+      this.#coming.push({ frame, bytes });
+    }
+  }
+
+  async #decompress(frame: number): Promise<Uint8Array> {
+    const { storage, reference: { volume: object }, signal } = this.#options;
+    const { starts, places } = this.#table;
+    const offset = places[frame];
+    const length = places[frame + 1] - offset;
+    const packed = await collectAtMost(
+      storage.get(object, { offset, length, signal }),
+      length,
+      object,
+    );
+    const size = starts[frame + 1] - starts[frame];
+    return await decompressAside(packed, size, { object, offset });
+  }
+}
+
+/** A plan for reading ranges. */
+interface Plan {
+  /** The frames, in the order in which they are decompressed. */
+  order: number[];
+  /**
+   * The lengths in bytes of the short ranges that are needed after their frame
+   * has left the memory, by the offset of each range in the content.
+   */
+  kept: Map<number, number>;
+}
+
+/**
+ * Returns the plan for reading ranges, or `undefined` if too many frames would
+ * be decompressed more than once.
+ */
+function planOf(
+  table: FrameTable,
+  ranges: Iterable<{ offset: number; length: number }>,
+): Plan | undefined {
+  const { starts } = table;
+  const most = MAX_REPEATS * starts.length;
+  const recent = new RecentFrames<true>();
+  /** The total length in bytes of the kept ranges of each frame in `order`. */
+  const keptOf = new Map<number, number>();
+  const plan: Plan = { order: [], kept: new Map() };
+  let total = 0;
+  let start = 0;
+  let end = 0;
+  for (const { offset, length } of ranges) {
+    const stop = offset + length;
+    for (let at = offset; at < stop; at = end) {
+      if (at >= start && at < end) continue;
+      const frame = frameAt(table, at);
+      [start, end] = [starts[frame], starts[frame + 1]];
+      if (recent.use(frame)) continue;
+      const part = Math.min(stop, end) - at;
+      const more = Math.max(0, part - (plan.kept.get(at) ?? 0));
+      const sum = (keptOf.get(frame) ?? Infinity) + more;
+      const isKept = part <= MAX_KEPT_RANGE_BYTES &&
+        sum <= MAX_KEPT_FRAME_BYTES && total + more <= MAX_KEPT_BYTES &&
+        plan.kept.size < MAX_KEPT_RANGES;
+      if (isKept) {
+        if (more > 0) plan.kept.set(at, part);
+        keptOf.set(frame, sum);
+        total += more;
+        // The next range can be in the frame that was used before.
+        start = end = at + part;
+        continue;
+      }
+      if (plan.order.length >= most) return undefined;
+      plan.order.push(frame);
+      recent.add(frame, end - start, true);
+      if (!keptOf.has(frame)) keptOf.set(frame, 0);
+    }
+  }
+  return plan;
+}
+
+/** Returns the frame that holds a byte of the content. */
+function frameAt({ starts }: FrameTable, offset: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (high - low > 1) {
+    const middle = low + high >>> 1;
+    if (starts[middle] <= offset) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The frames that were used last, up to a total size of 32 MiB. */
+class RecentFrames<Value extends object | true> {
+  /** The frames, the one that was used last at the end. */
+  readonly #frames = new Map<number, { size: number; value: Value }>();
+  #size = 0;
+
+  /** Returns the value of a frame, and marks the frame as the last one used. */
+  use(frame: number): Value | undefined {
+    const found = this.#frames.get(frame);
+    if (found === undefined) return undefined;
+    this.#frames.delete(frame);
+    this.#frames.set(frame, found);
+    return found.value;
+  }
+
+  /**
+   * Adds a frame as the last one used.
+   *
+   * @returns The values of the frames that had to be removed.
+   */
+  add(frame: number, size: number, value: Value): Value[] {
+    const removed: Value[] = [];
+    this.#size += size;
+    for (const [oldest, { size, value }] of this.#frames) {
+      if (this.#size <= MAX_RECENT_BYTES) break;
+      this.#frames.delete(oldest);
+      this.#size -= size;
+      removed.push(value);
+    }
+    this.#frames.set(frame, { size, value });
+    return removed;
+  }
+
+  /** Removes all frames, and returns their values. */
+  clear(): Value[] {
+    const removed = [...this.#frames.values()].map(({ value }) => value);
+    this.#frames.clear();
+    return removed;
+  }
+}
