@@ -48,6 +48,18 @@ export interface ChainOptions {
   signal?: AbortSignal;
 }
 
+/** Options for the result of a chain. */
+export interface ResultOptions {
+  /**
+   * Whether the caller uses each block only until it requests the next one. If
+   * so, all blocks share their memory, because allocating memory takes as long
+   * as copying a block. Default: `false`.
+   */
+  sharesMemory?: boolean;
+  /** The signal that aborts the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
 /** The whole content at the start of a chain. */
 export interface ChainBasis {
   /**
@@ -136,17 +148,17 @@ export class DeltaChain implements DeltaSources {
 
   /**
    * Yields the last result, in blocks of 256 KiB or, if the basis is lasting,
-   * also in longer or shorter parts of the basis. Each block has its own memory.
+   * also in longer or shorter parts of the basis.
    *
    * @param basis The whole content at the start of the chain. The ranges are
    *   read in the order of the result.
-   * @param signal The signal that aborts the work.
+   * @param options Whether all blocks share their memory, and the signal.
    * @throws {DeltarError} `aborted` if the signal fired, and the errors of
    *   `basis` and the literals.
    */
   async *result(
     basis: ChainBasis,
-    signal?: AbortSignal,
+    { sharesMemory = false, signal }: ResultOptions = {},
   ): AsyncGenerator<Uint8Array> {
     let block = new Uint8Array(BLOCK_BYTES);
     let used = 0;
@@ -173,7 +185,7 @@ export class DeltaChain implements DeltaSources {
         if (turn !== undefined) await turn;
         checkAborted(signal);
         yield block;
-        block = new Uint8Array(BLOCK_BYTES);
+        if (!sharesMemory) block = new Uint8Array(BLOCK_BYTES);
         used = 0;
       }
     }

@@ -719,7 +719,7 @@ export class Repository {
     const reader = new ContentReader(this.storage);
     return (entry, { signal } = {}) => {
       checkAborted(signal);
-      return checkedStream(entry, () => reader.read(entry, signal));
+      return checkedStream(entry, () => reader.read(entry, { signal }));
     };
   }
 

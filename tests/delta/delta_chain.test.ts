@@ -29,7 +29,11 @@ async function read(steps: Step[], size: number, cut = 1000) {
 }
 
 /** Returns the result of applying a chain to a whole content. */
-async function apply(chain: DeltaChain, base: Uint8Array): Promise<Uint8Array> {
+async function apply(
+  chain: DeltaChain,
+  base: Uint8Array,
+  sharesMemory?: boolean,
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   const result = chain.result({
     // Every second range is read in two parts, one of them at once.
@@ -38,8 +42,10 @@ async function apply(chain: DeltaChain, base: Uint8Array): Promise<Uint8Array> {
       const part = base.subarray(offset, offset + length);
       return most > 9 ? Promise.resolve(part) : part;
     },
-  });
-  for await (const part of result) parts.push(part.slice());
+  }, { sharesMemory });
+  for await (const part of result) {
+    parts.push(sharesMemory ? part.slice() : part);
+  }
   return concat(parts);
 }
 
@@ -57,7 +63,12 @@ test("DeltaChain.read() has the result of applying the deltas one after the othe
       file = changed;
     }
     const { chain, literals } = await read(steps, file.length, 1 + seed * 7);
-    assert.deepEqual(await apply(chain, base), file, `seed ${seed}`);
+    const sharesMemory = seed % 2 === 0;
+    assert.deepEqual(
+      await apply(chain, base, sharesMemory),
+      file,
+      `seed ${seed}`,
+    );
     assert.ok(literals.size <= file.length);
     const later = mutate(file, next());
     const second = deltaBytes(signBytes(file, options), later);
@@ -97,6 +108,42 @@ function repeat(size: number, times: number): Uint8Array {
   writer.end();
   return writer.take().slice();
 }
+
+test("DeltaChain.result() collects short ranges in blocks, and passes on long ranges of a lasting basis", async () => {
+  const base = randomBytes(2_000_000, 1);
+  const writer = new DeltaWriter();
+  const expected: Uint8Array[] = [];
+  const copy = (offset: number, length: number) => {
+    writer.copy(offset, length);
+    expected.push(base.subarray(offset, offset + length));
+  };
+  for (let at = 0; at < 300; at++) {
+    copy(at * 7919 % 1_000_000, 4000);
+    const bytes = randomBytes(50, at);
+    writer.literal(bytes);
+    expected.push(bytes);
+  }
+  copy(100_000, 1_800_000);
+  writer.end();
+  const file = concat(expected);
+  const { chain } = await read([{ delta: writer.take().slice() }], file.length);
+  const access = (offset: number, most: number) =>
+    base.subarray(offset, offset + most);
+  for (const isLasting of [false, true]) {
+    for (const sharesMemory of [false, true]) {
+      const parts: Uint8Array[] = [];
+      const basis = { isLasting, read: access };
+      for await (const part of chain.result(basis, { sharesMemory })) {
+        parts.push(sharesMemory ? part.slice() : part);
+      }
+      assert.ok(Buffer.from(concat(parts)).equals(file));
+      const isPassedOn = parts.at(-1)?.buffer === base.buffer;
+      assert.equal(isPassedOn, isLasting && !sharesMemory);
+      const blocks = isLasting ? 6 : Math.ceil(file.length / 2 ** 18);
+      assert.equal(parts.length, blocks);
+    }
+  }
+});
 
 test("DeltaChain.read() handles an intermediate content of any size [A8]", async () => {
   // The intermediate content is a terabyte, of which a hundred bytes remain.

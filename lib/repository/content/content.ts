@@ -67,6 +67,19 @@ const MAX_SIGNATURE_BYTES = 1 << 27;
  */
 const MAX_BASIS_BYTES = 8 << 20;
 
+/** Options for reading the content of a file. */
+export interface ReadOptions {
+  /**
+   * Whether the caller uses each part only until it requests the next one, so
+   * that parts can share their memory. The parts of a sparse file never do,
+   * because bytes of several parts are needed at the same time to find its
+   * data. Default: `false`.
+   */
+  sharesMemory?: boolean;
+  /** The signal that ends the reads with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
 /**
  * A reader of the content of files in volumes. Many small files share a frame,
  * so an instance caches the frames that it read last.
@@ -124,6 +137,8 @@ export class ContentReader {
    * Returns a file's content. The caller must check its SHA-256. The content of
    * a sparse file is in condensed form.
    *
+   * @param entry The file.
+   * @param options Whether parts can share their memory, and the signal.
    * @returns The content in one array for a small file whose deltas can be
    * applied in memory, otherwise the parts of the content in order.
    * @throws {DeltarError} `corrupt`, `truncated`, `mismatch` or `limit` if a
@@ -133,7 +148,7 @@ export class ContentReader {
    */
   async read(
     entry: TreeFileEntry,
-    signal?: AbortSignal,
+    { sharesMemory, signal }: ReadOptions = {},
   ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
     const [base, ...deltas] = entry.content;
     checkSizes(entry);
@@ -144,7 +159,10 @@ export class ContentReader {
     if (deltas.length === 0) {
       return this.#stream(base, entry.path, signal, true);
     }
-    return this.#patched(entry, base, signal);
+    return this.#patched(entry, base, {
+      sharesMemory: sharesMemory && entry.sparse === undefined,
+      signal,
+    });
   }
 
   /**
@@ -240,8 +258,9 @@ export class ContentReader {
   async *#patched(
     entry: TreeFileEntry,
     base: StoredPiece,
-    signal: AbortSignal | undefined,
+    options: ReadOptions,
   ): AsyncGenerator<Uint8Array> {
+    const { signal } = options;
     using literals = new Spool();
     using kept = new Spool();
     const { path } = entry;
@@ -258,12 +277,12 @@ export class ContentReader {
         );
       }
       if (chain.isInOrder) {
-        yield* chain.result(new ForwardBasis(content), signal);
+        yield* chain.result(new ForwardBasis(content), options);
         return;
       }
       using planned = await this.#planned(base, chain, needed.end, signal);
       if (planned !== undefined) {
-        yield* chain.result(planned, signal);
+        yield* chain.result(planned, options);
         return;
       }
       // Only the ranges of the basis that the deltas copy are spooled. Their
@@ -284,7 +303,7 @@ export class ContentReader {
       const basis: ChainBasis = {
         read: (offset, most) => access.read(needed.placeOf(offset), most),
       };
-      yield* chain.result(basis, signal);
+      yield* chain.result(basis, options);
     } finally {
       await content.return(undefined);
     }

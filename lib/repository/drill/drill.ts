@@ -299,7 +299,7 @@ async function restoreOne(
 ): Promise<void> {
   const { path, size, sha256, sparse } = entry;
   const expected = { size, sha256, sparse };
-  const content = await reader.read(entry, signal);
+  const content = await reader.read(entry, { sharesMemory: true, signal });
   const metadata = { ...entry, mode: 0o600 };
   await writer.file(name, content, metadata, expected);
   const file = openFile(`${folder}/${name}`);

@@ -181,7 +181,8 @@ export class MemberReader {
    */
   async #file(entry: TreeFileEntry, member: TarMember): Promise<ArchiveMember> {
     try {
-      const read = await this.#reader.read(entry, this.#options.signal);
+      const { signal } = this.#options;
+      const read = await this.#reader.read(entry, { signal });
       const stored = checkedContent(entry, read);
       const content = this.#isZip ? wholeContent(entry, stored) : stored;
       const isCondensed = !this.#isZip && entry.sparse !== undefined;

@@ -496,7 +496,7 @@ export class PlanApplier {
   async #writeFile(entry: TreeFileEntry): Promise<void> {
     const { path, size, sha256, sparse } = entry;
     const { reader, signal } = this.#options;
-    const content = await reader.read(entry, signal);
+    const content = await reader.read(entry, { sharesMemory: true, signal });
     await this.writer.file(path, content, entry, { size, sha256, sparse });
   }
 

@@ -322,7 +322,7 @@ async function readBack(
   if (entry.kind !== "file") return;
   const sum = createSha256();
   try {
-    const content = await new ContentReader(storage).read(entry, signal);
+    const content = await new ContentReader(storage).read(entry, { signal });
     for await (const part of chunks(content)) sum.update(part);
   } catch (error) {
     if (isDamage(error)) throw new NotReadable();

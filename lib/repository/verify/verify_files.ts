@@ -141,7 +141,10 @@ export class FileCheck {
     try {
       const sum = createSha256();
       let size = 0;
-      const content = await this.#reader.read(entry, signal);
+      const content = await this.#reader.read(entry, {
+        sharesMemory: true,
+        signal,
+      });
       const parts = async function* () {
         for await (const part of chunks(content)) {
           sum.update(part);
