@@ -36,6 +36,9 @@ const IS_BY_BLOCK = builtin("node:process")?.versions.deno !== undefined;
  */
 const ONE_SHOT_BYTES = IS_BY_BLOCK ? 0 : SMALL_FRAME_BYTES;
 
+/** The maximum number of small frames that are decompressed ahead. */
+const MAX_FRAMES_AHEAD = 3;
+
 /**
  * The Zstandard codec (RFC 8878). Each call to `compress` or `store` makes one
  * frame.
@@ -89,55 +92,112 @@ function decompress(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  return decompressPieces(source, options, async (reader) => {
-    const start = reader.offset;
-    const frame = await nextFrame(reader, { isByBlock: IS_BY_BLOCK });
-    return frame && decodeFrame(frame, reader, start, options);
-  });
+  return decompressPieces(
+    source,
+    options,
+    (reader) => decodeFrames(reader, options),
+  );
 }
 
-async function* decodeFrame(
+/**
+ * Decompresses frames up to the end of the source. While the caller uses the
+ * content of a small frame, the next small frames are decompressed on other
+ * threads. The number of these frames grows slowly, so that a caller that stops
+ * early causes little unneeded work.
+ */
+async function* decodeFrames(
+  reader: ByteReader,
+  options: DecompressOptions,
+): AsyncGenerator<Uint8Array> {
+  const coming: Promise<Uint8Array>[] = [];
+  let room = 1;
+  let failure: unknown;
+  for (let isOver = false; !isOver || coming.length > 0;) {
+    let large: AsyncGenerator<Uint8Array> | undefined;
+    try {
+      while (!isOver && coming.length < room && large === undefined) {
+        const start = reader.offset;
+        const frame = await nextFrame(reader, { isByBlock: IS_BY_BLOCK });
+        if (frame !== undefined) {
+          const content = await decodeFrame(frame, reader, start, options);
+          if (Symbol.asyncIterator in content) large = content;
+          else {
+            // The error is handled when this content is awaited.
+            content.plain.catch(() => {});
+            coming.push(content.plain);
+          }
+        }
+        if (large === undefined) isOver = await reader.atEnd();
+      }
+    } catch (error) {
+      // The content of the frames before the damage is yielded first.
+      isOver = true;
+      failure = error;
+    }
+    while (coming.length >= room || isOver || large !== undefined) {
+      const plain = coming.shift();
+      if (plain === undefined) break;
+      yield await plain;
+      room = Math.min(MAX_FRAMES_AHEAD, room + 1);
+    }
+    if (large === undefined) continue;
+    yield* large;
+    isOver = await reader.atEnd();
+  }
+  if (failure !== undefined) throw failure;
+}
+
+/**
+ * Starts to decompress a frame. Returns a promise of the content of a small
+ * frame, or the parts of the content of a large frame.
+ */
+async function decodeFrame(
   frame: Frame,
   reader: ByteReader,
   offset: number,
   { comparesSum = false }: DecompressOptions,
-): AsyncGenerator<Uint8Array> {
+): Promise<{ plain: Promise<Uint8Array> } | AsyncGenerator<Uint8Array>> {
   const explain = (cause: unknown) =>
     reader.corrupt("damaged zstd frame", offset, cause);
   const head: Uint8Array[] = [];
   const bytes = joined(head, frame.parts);
   const zlib = zlibWithZstd();
-  if (zlib === undefined) {
-    yield* webUnzstd(bytes, explain);
-    return;
-  }
+  if (zlib === undefined) return webUnzstd(bytes, explain);
   if (frame.size !== undefined && frame.size < ONE_SHOT_BYTES) {
     const isWhole = await take(frame.parts, frame.size + CHUNK_BYTES, head);
     if (isWhole) {
       const stored = comparesSum ? frame.stored() : undefined;
       if (stored !== undefined) {
-        yield concat(stored);
-        return;
+        return { plain: Promise.resolve(concat(stored)) };
       }
-      yield await decodeAtOnce(zlib, concat(head), frame.size).catch(
-        (cause) => {
+      const plain = decodeAtOnce(zlib, concat(head), frame.size);
+      return {
+        plain: plain.catch((cause) => {
           throw explain(cause);
-        },
-      );
-      return;
+        }),
+      };
     }
   }
+  return decodeStreamed(zlib, bytes, explain, () =>
+    reader.corrupt(
+      "the zstd decoder ended before the last block of the frame",
+      offset,
+    ));
+}
+
+/** Decompresses a frame part by part. */
+async function* decodeStreamed(
+  zlib: Zlib,
+  bytes: AsyncGenerator<Uint8Array>,
+  explain: (cause: unknown) => Error,
+  endedEarly: () => Error,
+): AsyncGenerator<Uint8Array> {
   yield* drive(
     zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES }),
     async () => (await bytes.next()).value,
     explain,
   );
-  if (!(await bytes.next()).done) {
-    throw reader.corrupt(
-      "the zstd decoder ended before the last block of the frame",
-      offset,
-    );
-  }
+  if (!(await bytes.next()).done) throw endedEarly();
 }
 
 /**
