@@ -10,7 +10,8 @@
  * frames and limits the size of their windows. A content reference
  * (`content_reference.ts`) names the range of a volume whose frames hold a
  * file's content, so that one file can be read without the rest
- * (`content_reader.ts`). `data_packer.ts` decides for each file whether it is
+ * (`content_reader.ts`). `content_frames.ts` and `planned_frames.ts` read parts
+ * of such a range. `data_packer.ts` decides for each file whether it is
  * stored whole, as a delta against a basis that the caller passes, or not at
  * all.
  *

@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
+import { concat } from "../../lib/bytes/source.ts";
+import { isDamage } from "../../lib/bytes/errors.ts";
 import { Repository } from "../../lib/repository/repository.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, noise } from "./helpers.ts";
@@ -126,6 +130,71 @@ test("a file that is very large between two small states is restored", async () 
   );
   assert.ok(taken[1].stored < 50_000, `${taken[1].stored} stored`);
 });
+
+/** Returns text that compresses well, with a different number in each line. */
+function text(bytes: number): Uint8Array {
+  const lines: string[] = [];
+  for (let at = 0, length = 0; length < bytes; at++) {
+    lines.push(`line ${at} of a file with ${at * 7919 % 1_000_003} things\n`);
+    length += lines[at].length;
+  }
+  return new TextEncoder().encode(lines.join("")).subarray(0, bytes);
+}
+
+for (const isEncrypted of [false, true]) {
+  const kind = isEncrypted ? "encrypted" : "plain";
+  test(`a large file whose parts moved is restored from a local repository (${kind}), unless a frame is damaged`, async () => {
+    await withTemp(async (folder) => {
+      const place = join(folder, "repository");
+      const identity = await generateX25519Identity();
+      const repository = await Repository.create(new LocalStorage(place), {
+        ...isEncrypted &&
+          { encrypt: { name: "me", to: await identityToRecipient(identity) } },
+      });
+      const root = join(folder, "root");
+      fs.mkdirSync(root);
+      const contents = [text(6 * MEBIBYTE)];
+      for (let at = 1; at < 5; at++) {
+        const last = contents[at - 1];
+        const cut = at * 1_200_000;
+        contents.push(concat([
+          last.subarray(cut),
+          noise(1000, at),
+          last.subarray(0, cut),
+          last.subarray(cut + 5, cut + 900_000),
+        ]));
+      }
+      for (const content of contents) {
+        fs.writeFileSync(join(root, "data.bin"), content);
+        await repository.snapshot(everything(root));
+      }
+      const records = await repository.snapshots();
+      for (const [at, record] of records.entries()) {
+        const target = join(folder, `restored ${at}`);
+        await repository.restore(record, target);
+        const bytes = fs.readFileSync(join(target, "data.bin"));
+        assert.ok(bytes.equals(contents[at]), `snapshot ${at}`);
+      }
+      const { byPath } = await repository.tree(records[4]);
+      const pieces = byPath.get("data.bin")?.content ?? [];
+      assert.deepEqual(pieces.map(({ form }) => form), [
+        "whole",
+        ...Array.from({ length: 4 }, () => "delta"),
+      ]);
+      const { volume } = pieces[0].reference;
+      const file = join(place, isEncrypted ? `${volume}.age` : volume);
+      const bytes = fs.readFileSync(file);
+      bytes[Math.floor(bytes.length / 2)] ^= 1;
+      fs.writeFileSync(file, bytes);
+      const target = join(folder, "damaged");
+      const { failed } = await repository.restore(records[4], target);
+      assert.equal(failed.length, 1);
+      assert.ok(isDamage(failed[0].error), `${failed[0].error}`);
+      assert.equal(failed[0].error.object, volume);
+      assert.ok(!fs.existsSync(join(target, "data.bin")));
+    });
+  });
+}
 
 test("large files that exchange their paths are not stored again", async () => {
   const repository = await Repository.create(new MemoryStorage());

@@ -3,11 +3,14 @@
  *
  * An entry refers to the pieces of a file: a whole content and the deltas that
  * apply to it. A file has at most 64 deltas. `ContentReader` reads the ranges
- * of the volumes that contain these pieces, and applies the deltas. It caches
- * the last small ranges, because they often contain the next files too. Its
- * callers, such as `checkedStream`, check the SHA-256 of the content. If a
- * prune repacked a volume, a move names the new volume: `follow_moves.ts`
- * follows moves, and `move.ts` defines their format.
+ * of the volumes that contain these pieces, and applies the deltas. If the
+ * deltas copy ranges of the whole content in another order, `PlannedFrames`
+ * reads the frames of a local repository in the order in which they are needed.
+ * Otherwise, the needed ranges are spooled. The reader caches the last small
+ * ranges, because they often contain the next files too. Its callers, such as
+ * `checkedStream`, check the SHA-256 of the content. If a prune repacked a
+ * volume, a move names the new volume: `follow_moves.ts` follows moves, and
+ * `move.ts` defines their format.
  *
  * @module
  */
