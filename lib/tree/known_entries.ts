@@ -83,7 +83,7 @@ export class KnownEntries extends EntryRows<TreeState> {
     odd: Map<number, HashedEntry>,
   ) {
     super(state, rows, odd);
-    this.#byPlace = new Uint32Array(slotOf(state.bytes.length / 4) + 1);
+    this.#byPlace = new Uint32Array(slotOf(state.length) + 1);
     /** The maximum lengths that the paths can have, in UTF-16 code units. */
     const lengths = new Uint32Array(rows.length);
     for (let number = 0; number < lengths.length; number++) {
@@ -96,7 +96,8 @@ export class KnownEntries extends EntryRows<TreeState> {
         lengths[number] = line.path.length;
         continue;
       }
-      const type = state.words[place] & TYPE_MASK;
+      const at = state.seek(place);
+      const type = state.words[at] & TYPE_MASK;
       if (type !== FILE_TYPE && type !== DIRECTORY_TYPE) {
         throw invalid("has an invalid kind");
       }
@@ -153,18 +154,20 @@ export class KnownEntries extends EntryRows<TreeState> {
    * @param count The number of entries.
    */
   *summaries(first: number, count: number): Generator<EntrySummary> {
-    const { words } = this.states;
+    const { states } = this;
     const rows = this.rows.words;
     let sum: EntrySummary | undefined;
     for (let number = first; number < first + count; number++) {
       const place = rows[WORDS.length * number + WORDS.state];
+      const at = states.seek(place);
+      const { words } = states;
       const odd = this.odd.size === 0 ? undefined : this.odd.get(number);
       const kind = odd?.kind ??
-        ((words[place] & TYPE_MASK) === DIRECTORY_TYPE ? "directory" : "file");
-      const uid = odd?.uid ?? words[place + ENTRY.uid];
-      const gid = odd?.gid ?? words[place + ENTRY.gid];
+        ((words[at] & TYPE_MASK) === DIRECTORY_TYPE ? "directory" : "file");
+      const uid = odd?.uid ?? words[at + ENTRY.uid];
+      const gid = odd?.gid ?? words[at + ENTRY.gid];
       const size = odd?.size ??
-        (kind === "directory" ? 0 : readSize(words, place));
+        (kind === "directory" ? 0 : readSize(words, at));
       if (sum?.kind === kind && sum.uid === uid && sum.gid === gid) {
         sum.count++;
         sum.size += size;

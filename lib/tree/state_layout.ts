@@ -67,6 +67,12 @@ export const ENTRY = {
 /** The minimum number of words of an entry. A name has at least one byte. */
 export const MIN_ENTRY_WORDS = ENTRY.length + 1;
 
+/**
+ * The maximum length of a name, in bytes. It is larger than the limit of any
+ * system.
+ */
+export const MAX_NAME_BYTES: number = 1 << 16;
+
 /** The bits of `st_mode` that contain the type. */
 export const TYPE_MASK = 0o170000;
 /** The type of a file. */

@@ -1,4 +1,5 @@
 import type { Metadata } from "./entry.ts";
+import type { FileRange } from "./file_range.ts";
 import { decodeName } from "./raw_name.ts";
 import {
   DIRECTORY_TYPE,
@@ -6,6 +7,7 @@ import {
   ENTRY_FLAG,
   HEAD,
   latin1,
+  MAX_NAME_BYTES,
   nameWords,
   readBasics,
   readIdentity,
@@ -13,13 +15,10 @@ import {
   TYPE_MASK,
   wordsOf,
 } from "./state_layout.ts";
+import { type StatePage, StatePages } from "./state_pages.ts";
 import { type FileStat, type Identity, kindOf, STATX } from "./statx.ts";
 
-/**
- * The maximum length of a name, in bytes. It is larger than the limit of any
- * system.
- */
-const MAX_NAME_BYTES = 1 << 16;
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * The state of a directory that a machine remembers between walks: for each
@@ -37,20 +36,48 @@ const MAX_NAME_BYTES = 1 << 16;
  * word of the directory's block.
  */
 export class TreeState {
-  /** The blocks as bytes. */
-  readonly bytes: Uint8Array;
-  /** The blocks as 32-bit words. */
-  readonly words: Uint32Array;
+  /** The number of 32-bit words of the blocks. */
+  readonly length: number;
+  /** The absent pages of blocks that are in memory. */
+  readonly #pages: StatePages | undefined;
+  #page: StatePage;
 
   /**
    * Reads blocks that `StateWriter` wrote.
    *
-   * @param bytes The blocks. Their length and offset are multiples of four
-   * bytes.
+   * @param blocks The blocks in memory or in a file. Their length and, in
+   * memory, their offset are multiples of four bytes.
    */
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.words = wordsOf(bytes);
+  constructor(blocks: Uint8Array | FileRange) {
+    if (blocks instanceof Uint8Array) {
+      this.#page = { first: 0, words: wordsOf(blocks), bytes: blocks };
+      this.length = this.#page.words.length;
+    } else {
+      this.#pages = new StatePages(blocks);
+      this.#page = { first: 0, words: new Uint32Array(0), bytes: NO_BYTES };
+      this.length = this.#pages.length;
+    }
+  }
+
+  /**
+   * Words of the blocks. `seek` returns the position of an entry among them,
+   * and can replace them.
+   */
+  get words(): Uint32Array {
+    return this.#page.words;
+  }
+
+  /**
+   * Returns the position of an entry in `words`. The entry is complete, unless
+   * the state has no complete entry there.
+   *
+   * @param entry The number of the first word of the entry.
+   * @throws {DeltarError} The errors of `FileRange.read`.
+   */
+  seek(entry: number): number {
+    if (this.#pages === undefined) return entry;
+    this.#page = this.#pages.around(entry);
+    return entry - this.#page.first;
   }
 
   /**
@@ -59,17 +86,23 @@ export class TreeState {
    * @param at The number of the first word of the block. The block of the root
    * begins at word 0.
    * @returns The folder, or `undefined` if no complete block begins at this
-   * word.
+   * word. The folder is valid until the next call.
    */
   folder(at: number): FolderState | undefined {
-    return isBlock(this.words, at)
-      ? new FolderState(this.bytes, this.words, at)
-      : undefined;
+    const page = this.#block(at);
+    return isBlock(page, at) ? new FolderState(page, at) : undefined;
+  }
+
+  #block(at: number): StatePage {
+    if (this.#pages === undefined) return this.#page;
+    const { words } = this.#pages.copy(at, HEAD.length);
+    return this.#pages.copy(at, words[HEAD.words] ?? 0);
   }
 
   /** Returns the part of an entry's state that an index records. */
   basics(entry: number): Metadata & Pick<FileStat, "kind" | "size"> {
-    return readBasics(this.words, entry);
+    const at = this.seek(entry);
+    return readBasics(this.words, at);
   }
 
   /**
@@ -79,8 +112,8 @@ export class TreeState {
    */
   name(entry: number): string {
     const length = this.nameLength(entry);
-    const start = 4 * (entry + ENTRY.length);
-    return decodeName(this.bytes.subarray(start, start + length));
+    const start = 4 * (this.seek(entry) + ENTRY.length);
+    return decodeName(this.#page.bytes.subarray(start, start + length));
   }
 
   /**
@@ -89,10 +122,12 @@ export class TreeState {
    * @throws {RangeError} If the entry is incomplete.
    */
   nameLength(entry: number): number {
-    if (endOfEntry(this.words, entry, this.words.length) < 0) {
+    const at = this.seek(entry);
+    const { words } = this;
+    if (endOfEntry(words, at, words.length) < 0) {
       throw new RangeError(`no complete entry begins at word ${entry}`);
     }
-    return this.words[entry + ENTRY.name];
+    return words[at + ENTRY.name];
   }
 
   /**
@@ -100,17 +135,20 @@ export class TreeState {
    * `undefined` if the entry has no block.
    */
   blockOf(entry: number): number | undefined {
-    return blockOf(this.words, entry) || undefined;
+    const at = this.seek(entry);
+    return blockOf(this.words, at) || undefined;
   }
 
   /** Returns an entry's kind. */
   kind(entry: number): FileStat["kind"] {
-    return kindOf(this.words[entry]);
+    const at = this.seek(entry);
+    return kindOf(this.words[at]);
   }
 
   /** Returns whether an entry has the flag `plain`. */
   isPlain(entry: number): boolean {
-    return (this.words[entry] & ENTRY_FLAG.plain) !== 0;
+    const at = this.seek(entry);
+    return (this.words[at] & ENTRY_FLAG.plain) !== 0;
   }
 }
 
@@ -119,19 +157,20 @@ export class TreeState {
  * is correct, the last entry ends where the block ends, and the blocks of its
  * folders begin after `at`.
  */
-function isBlock(words: Uint32Array, at: number): boolean {
-  if (at + HEAD.length > words.length) return false;
-  const end = at + words[at + HEAD.words];
+function isBlock({ first, words }: StatePage, at: number): boolean {
+  const start = at - first;
+  if (start + HEAD.length > words.length) return false;
+  const end = start + words[start + HEAD.words];
   if (end > words.length) return false;
   let count = 0;
-  let entry = at + HEAD.length;
+  let entry = start + HEAD.length;
   for (; entry >= 0 && entry < end; count++) {
     const isFolder = (words[entry] & TYPE_MASK) === DIRECTORY_TYPE;
     const block = words[entry + ENTRY.size];
     if (isFolder && block !== 0 && block <= at) return false;
     entry = endOfEntry(words, entry, end);
   }
-  return entry === end && count === words[at + HEAD.count];
+  return entry === end && count === words[start + HEAD.count];
 }
 
 /**
@@ -163,6 +202,9 @@ function blockOf(words: Uint32Array, entry: number): number {
 export class FolderState {
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
+  /** The number of the first word in `#words`. */
+  readonly #first: number;
+  /** The position of the block in `#words`. */
   readonly #at: number;
   #next: number;
   #byName: Map<string, number> | undefined;
@@ -170,15 +212,15 @@ export class FolderState {
   /**
    * Makes an instance for a block of a state.
    *
-   * @param bytes All blocks as bytes.
-   * @param words All blocks as 32-bit words.
+   * @param page Words of the state that contain the block.
    * @param at The number of the first word of the block.
    */
-  constructor(bytes: Uint8Array, words: Uint32Array, at: number) {
+  constructor({ first, words, bytes }: StatePage, at: number) {
     this.#bytes = bytes;
     this.#words = words;
-    this.#at = at;
-    this.#next = at + HEAD.length;
+    this.#first = first;
+    this.#at = at - first;
+    this.#next = this.#at + HEAD.length;
   }
 
   /** The number of entries. */
@@ -202,7 +244,7 @@ export class FolderState {
     const entry = this.#next;
     if (entry < this.#end && this.#hasName(entry, bytes, start, end)) {
       this.#next = this.#after(entry);
-      return entry;
+      return entry + this.#first;
     }
     this.#byName ??= this.#indexNames();
     // The key has one character for each byte, so the names need not be
@@ -211,15 +253,16 @@ export class FolderState {
     const found = this.#byName.get(key);
     if (found === undefined) return -1;
     this.#next = this.#after(found);
-    return found;
+    return found + this.#first;
   }
 
   /**
    * Returns whether an entry's state equals the state that the system returns
    * now. The device, and the size of a directory, are not compared.
    */
-  isSame(entry: number, stat: Uint32Array): boolean {
+  isSame(number: number, stat: Uint32Array): boolean {
     const words = this.#words;
+    const entry = number - this.#first;
     const mode = words[entry] & 0xffff;
     return mode === (stat[STATX.mode] & 0xffff) &&
       words[entry + ENTRY.uid] === stat[STATX.uid] &&
@@ -249,7 +292,7 @@ export class FolderState {
 
   /** Returns the identity of an entry. */
   identity(entry: number): Identity {
-    return readIdentity(this.#words, entry);
+    return readIdentity(this.#words, entry - this.#first);
   }
 
   /**
@@ -257,19 +300,20 @@ export class FolderState {
    * now.
    */
   isSameKind(entry: number, stat: Uint32Array): boolean {
-    return (this.#words[entry] & TYPE_MASK) === (stat[STATX.mode] & TYPE_MASK);
+    const mode = this.#words[entry - this.#first];
+    return (mode & TYPE_MASK) === (stat[STATX.mode] & TYPE_MASK);
   }
 
   /** Returns the size of a file in bytes. */
   size(entry: number): number {
-    return readSize(this.#words, entry);
+    return readSize(this.#words, entry - this.#first);
   }
 
   /**
    * Returns an entry's flags, except `plain`. See {@linkcode ENTRY_FLAG}.
    */
   entryFlags(entry: number): number {
-    return this.#words[entry] & ~(0xffff | ENTRY_FLAG.plain);
+    return this.#words[entry - this.#first] & ~(0xffff | ENTRY_FLAG.plain);
   }
 
   /**
@@ -277,7 +321,7 @@ export class FolderState {
    * entry has no block.
    */
   blockOf(entry: number): number {
-    return blockOf(this.#words, entry);
+    return blockOf(this.#words, entry - this.#first);
   }
 
   /** The block: its head and its entries, in 32-bit words. */
@@ -290,7 +334,7 @@ export class FolderState {
    */
   *entries(): Generator<number> {
     for (let at = this.#at + HEAD.length; at < this.#end;) {
-      yield at;
+      yield at + this.#first;
       at = this.#after(at);
     }
   }
@@ -319,7 +363,8 @@ export class FolderState {
 
   #indexNames(): Map<string, number> {
     const names = new Map<string, number>();
-    for (const entry of this.entries()) {
+    for (const number of this.entries()) {
+      const entry = number - this.#first;
       const start = 4 * (entry + ENTRY.length);
       const end = start + this.#words[entry + ENTRY.name];
       names.set(latin1(this.#bytes, start, end), entry);

@@ -370,6 +370,11 @@ async function remember(
   return { list: sink.list, found: sink.found, state, entries };
 }
 
+/** Returns the blocks of a state in memory. */
+function blocksOf({ words }: TreeState): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
 /** A list, and the entries that it received. */
 class Listed implements EntrySink {
   readonly writer: StateWriter;
@@ -434,7 +439,7 @@ test("TreeState.folder() returns nothing if there is no whole block [A8]", async
       fs.mkdirSync(join(root, name, ".."), { recursive: true });
       fs.writeFileSync(join(root, name), name);
     }
-    const good = stateOf(root, {}).bytes;
+    const good = blocksOf(stateOf(root, {}));
     const shifted = new Uint8Array(good.length);
     shifted.set(good.subarray(0, 80));
     shifted.set(good.subarray(80, -4), 81);
@@ -482,13 +487,13 @@ test("KnownEntries.decode() refuses entries that do not match their states [A8]"
     const { bytes, odd } = list.encode();
     const refused = (forge: (words: Uint32Array, state: TreeState) => void) => {
       const copy = bytes.slice();
-      const other = new TreeState(state.bytes.slice());
+      const other = new TreeState(blocksOf(state).slice());
       forge(new Uint32Array(copy.buffer), other);
       assert.throws(() => KnownEntries.decode({ bytes: copy, odd }, other));
     };
     const { state: place, folder, length } = WORDS;
     refused((words) => words[place] = 2 ** 31);
-    refused((words) => words[place] = state.bytes.length / 4 - 1);
+    refused((words) => words[place] = state.length - 1);
     refused((words) => words[folder] = 0);
     refused((words) => words[2 * length + folder] = 2);
     refused((words, { words: states }) => states[words[place]] = 0o120777);

@@ -1,9 +1,9 @@
 import { RACY_NANOSECONDS } from "../../tree/racy.ts";
-import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
-import { createSha256, sha256 } from "../../bytes/sha256.ts";
+import { sha256 } from "../../bytes/sha256.ts";
 import type { Skipped } from "../../tree/entry.ts";
-import { readFileBytes, removeFile, writeFileAtomic } from "../../tree/file.ts";
+import { removeFile, writeFileAtomic } from "../../tree/file.ts";
+import { FileRange } from "../../tree/file_range.ts";
 import type { EntryList } from "../../tree/entry_list.ts";
 import type { StoredEntries } from "../../tree/entry_rows.ts";
 import { KnownEntries } from "../../tree/known_entries.ts";
@@ -13,6 +13,13 @@ import {
 } from "../../tree/unchanged_folders.ts";
 import type { Line } from "../../bytes/listing.ts";
 import { decodeSkipped, encodeSkipped } from "../../tree/skipped_line.ts";
+import {
+  encodeStateFile,
+  invalidState,
+  readStateFile,
+  type StateFile,
+  withSum,
+} from "../../tree/state_file.ts";
 import { StateWriter } from "../../tree/state_writer.ts";
 import { TreeState } from "../../tree/tree_state.ts";
 import type { WalkStates } from "../../tree/walk_tree.ts";
@@ -27,17 +34,21 @@ const FORMAT = "deltar-state";
  * listed named pipes and devices as skipped.
  */
 const VERSION = 3;
-const NEWLINE = 10;
-/** The number of bytes written at a time. */
-const WRITE_BYTES = 1 << 20;
-const SUM_BYTES = 32;
-
 /**
  * The maximum number of bytes of a remembered state for each entry, in addition
  * to `MIN_STATE_BYTES`. The state includes the names of excluded paths.
  */
 const MAX_BYTES_PER_ENTRY = 2048;
 const MIN_STATE_BYTES = 2 ** 26;
+
+/** The fields of the first line of a remembered state. */
+interface Head extends Line {
+  format: unknown;
+  version: unknown;
+  snapshot: string;
+  skipped: Line[];
+  odd: StoredEntries["odd"];
+}
 
 /**
  * The remembered state of a directory, and the id of the snapshot to which the
@@ -49,6 +60,7 @@ interface Memory {
   /** Whether the extended attributes of all entries were read. */
   hasXattrs: boolean;
   state: TreeState;
+  blocks: Uint8Array | FileRange;
   stored: StoredEntries;
 }
 
@@ -114,12 +126,9 @@ export class StateCache {
     const most = MIN_STATE_BYTES +
       MAX_BYTES_PER_ENTRY * (files + directories + links);
     try {
-      const bytes = await readFileBytes(file, undefined, most);
-      // An encrypted file is authenticated, so it has no SHA-256 at its end.
-      const plain = sealed === undefined
-        ? withoutSum(bytes, file)
-        : await sealed.open(bytes, file);
-      const memory = decode(plain, file);
+      const decrypt = sealed?.open.bind(sealed);
+      const read = await readStateFile(file, { decrypt, most });
+      const memory = decode(read, file);
       if (memory.snapshot === before.id) cache.#memory = memory;
     } catch {
       // A missing or damaged state is ignored.
@@ -141,6 +150,12 @@ export class StateCache {
       writer: this.#writer,
       newest: this.#newest,
     };
+  }
+
+  /** Whether the file of the remembered state could not be read to its end. */
+  get isBroken(): boolean {
+    const blocks = this.#memory?.blocks;
+    return blocks instanceof FileRange && blocks.isBroken;
   }
 
   /** The paths that the snapshot skipped or excluded. */
@@ -173,13 +188,19 @@ export class StateCache {
   ): Promise<readonly Skipped[] | undefined> {
     const memory = this.#memory;
     if (memory === undefined || !this.#hasXattrs) return undefined;
-    const { isAll, blocks } = await findUnchangedFolders(
-      this.#walker,
-      memory.state,
-      options,
-    );
-    this.#unchanged = blocks;
-    return isAll ? memory.skipped : undefined;
+    try {
+      const { isAll, blocks } = await findUnchangedFolders(
+        this.#walker,
+        memory.state,
+        options,
+      );
+      this.#unchanged = blocks;
+      return isAll ? memory.skipped : undefined;
+    } catch (error) {
+      if (!this.isBroken) throw error;
+      this.#memory = undefined;
+      return undefined;
+    }
   }
 
   /**
@@ -231,18 +252,17 @@ export class StateCache {
 }
 
 /**
- * Yields the bytes of a remembered state: a line of JSON that is padded with
- * spaces to a multiple of four bytes, then the result of `StateWriter.finish`,
- * and then the entries.
+ * Yields the bytes of a remembered state. See `encodeStateFile`.
  *
  * @param snapshot The id of the snapshot.
  * @param entries The entries of the snapshot.
  * @param skipped The paths that the snapshot skipped or excluded.
  * @param blocks The result of `StateWriter.finish`: the states of all folders.
  * @param hasXattrs Whether the extended attributes of all entries were read.
- * @returns The bytes, in parts.
+ * @returns The bytes, in parts. Each part is valid until the next one is
+ * requested.
  */
-export function* encodeState(
+export function encodeState(
   snapshot: string,
   entries: EntryList,
   skipped: readonly Skipped[],
@@ -250,71 +270,26 @@ export function* encodeState(
   hasXattrs = false,
 ): Generator<Uint8Array> {
   const { bytes, odd } = entries.encode();
-  const json = JSON.stringify({
+  const head = {
     format: FORMAT,
     version: VERSION,
     snapshot,
-    blocks: blocks.length,
     skipped: skipped.map(encodeSkipped),
     xattrs: hasXattrs,
     odd,
-  });
-  const line = new TextEncoder().encode(json);
-  const head = new Uint8Array(line.length + 4 & ~3).fill(0x20);
-  head.set(line);
-  head[head.length - 1] = NEWLINE;
-  for (const part of [head, blocks, bytes]) {
-    for (let at = 0; at < part.length; at += WRITE_BYTES) {
-      // The bytes are copied, because some functions do not accept shared
-      // memory.
-      yield part.slice(at, at + WRITE_BYTES);
-    }
-  }
+  };
+  return encodeStateFile(head, blocks, bytes);
 }
 
-/** Yields the parts of a file, and then their SHA-256. */
-export function* withSum(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
-  const sum = createSha256();
-  for (const part of parts) {
-    sum.update(part);
-    yield part;
-  }
-  yield sum.digest();
-}
-
-/** Checks the SHA-256 at the end of a file, and returns the bytes before it. */
-function withoutSum(bytes: Uint8Array, object: string): Uint8Array {
-  const content = bytes.subarray(0, -SUM_BYTES);
-  const sum = toHex(bytes.subarray(content.length));
-  if (toHex(sha256(content)) !== sum) throw invalid(object);
-  return content;
-}
-
-function invalid(object: string): DeltarError {
-  return new DeltarError("corrupt", "the state cache is invalid", { object });
-}
-
-function decode(bytes: Uint8Array, object: string): Memory {
-  const start = bytes.indexOf(NEWLINE) + 1;
-  if (start === 0 || start % 4 !== 0) throw invalid(object);
-  const text = new TextDecoder().decode(bytes.subarray(0, start));
-  const line = JSON.parse(text);
-  const { format, version, snapshot, blocks, skipped, odd } = line;
-  if (format !== FORMAT || version !== VERSION) throw invalid(object);
-  const middle = start + blocks;
+function decode({ head, blocks, rows }: StateFile, object: string): Memory {
+  const { format, version, snapshot, skipped, odd } = head as Head;
+  if (format !== FORMAT || version !== VERSION) throw invalidState(object);
   return {
     snapshot,
-    skipped: skipped.map((line: Line) => decodeSkipped(line, object, 0)),
-    hasXattrs: line.xattrs === true,
-    state: new TreeState(aligned(bytes.subarray(start, middle))),
-    stored: { bytes: aligned(bytes.subarray(middle)), odd },
+    skipped: skipped.map((line) => decodeSkipped(line, object, 0)),
+    hasXattrs: head.xattrs === true,
+    state: new TreeState(blocks),
+    blocks,
+    stored: { bytes: rows, odd },
   };
-}
-
-/**
- * Returns bytes at an offset in their buffer that is a multiple of four. Copies
- * the bytes only if necessary.
- */
-function aligned(bytes: Uint8Array): Uint8Array {
-  return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
 }

@@ -246,7 +246,7 @@ export async function takeSnapshot(
 
 /**
  * Thrown if the remembered state was used instead of the parent's tree, and
- * damage in this tree was found later. The remembered state is deleted before
+ * damage in this tree or in the state was found later. The remembered state is deleted before
  * this error is thrown.
  */
 class DamageFoundLate extends Error {}
@@ -382,6 +382,8 @@ async function takeOnce(
         parent.root ?? rootAt(time),
       );
     }
+    // A folder whose remembered state could not be read was skipped.
+    if (cache?.isBroken) throw new Error("the remembered state is unreadable");
     const { root: walked, skipped, owners } = indexed;
     const root = kept?.root(walked) ?? walked;
     const diff = entries.finish(root, skipped);
@@ -454,9 +456,9 @@ async function takeOnce(
   } catch (error) {
     await writer.abort(error);
     await checkpointing.catch(() => {});
-    if (parent.isBroken) {
+    if (parent.isBroken || cache?.isBroken) {
       await cache?.drop();
-      throw new DamageFoundLate("the parent's tree is damaged", {
+      throw new DamageFoundLate("the parent's tree or its state is damaged", {
         cause: error,
       });
     }

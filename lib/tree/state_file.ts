@@ -1,0 +1,204 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import type { Line } from "../bytes/listing.ts";
+import { isCount } from "../bytes/is_count.ts";
+import { fs } from "../bytes/node.ts";
+import { createSha256, sha256 } from "../bytes/sha256.ts";
+import { concat } from "../bytes/source.ts";
+import { turnIfDue } from "../bytes/turns.ts";
+import { readFileBytes } from "./file.ts";
+import { FileRange, readAt } from "./file_range.ts";
+import { PLATFORM } from "./this_system.ts";
+
+const NEWLINE = 10;
+const SUM_BYTES = 32;
+/** The number of bytes read or written at a time. */
+const PART_BYTES = 1 << 20;
+/**
+ * The minimum size in bytes of a file whose states stay in the file. A smaller
+ * file is read into memory.
+ */
+const MIN_PAGED_BYTES = 2 ** 24;
+
+/** The content of the file of a remembered state. */
+export interface StateFile {
+  /** The fields of the first line. */
+  head: Line;
+  /** The states of all folders, in memory or in the file. */
+  blocks: Uint8Array | FileRange;
+  /** The rows of the entries. */
+  rows: Uint8Array;
+}
+
+/** Options for reading the file of a remembered state. */
+export interface StateFileOptions {
+  /**
+   * Called with the bytes of the file and its path. Returns the decrypted
+   * bytes. Absent if the file is not encrypted.
+   */
+  decrypt?: (bytes: Uint8Array, file: string) => Promise<Uint8Array>;
+  /** The maximum size of the file in bytes. */
+  most: number;
+  /**
+   * The minimum size in bytes of a file whose states stay in the file. Default:
+   * 16 MiB.
+   */
+  minPaged?: number;
+}
+
+/**
+ * Reads the file of a remembered state, and checks its SHA-256. If the file is
+ * large and not encrypted, the states of the folders are not kept in memory.
+ * They are read again from the open file, which can be replaced in the
+ * meantime.
+ *
+ * @param file The path of the file.
+ * @param options Options for reading.
+ * @throws {DeltarError} `corrupt` or `truncated` if the file is damaged, `limit`
+ * if the file is too large, `not-found` or `io` if it cannot be read; and the
+ * errors of `decrypt`.
+ * @throws {Error} The system's error if a large file cannot be opened.
+ */
+export async function readStateFile(
+  file: string,
+  { decrypt, most, minPaged = MIN_PAGED_BYTES }: StateFileOptions,
+): Promise<StateFile> {
+  // On Windows, an open file cannot be replaced.
+  const mayPage = decrypt === undefined && PLATFORM !== "win32";
+  const size = mayPage ? (await fs.promises.stat(file)).size : 0;
+  if (mayPage && size >= minPaged && size <= most) return await paged(file);
+  const bytes = await readFileBytes(file, undefined, most);
+  // An encrypted file is authenticated, so it has no SHA-256 at its end.
+  const plain = await decrypt?.(bytes, file) ?? withoutSum(bytes, file);
+  const start = plain.indexOf(NEWLINE) + 1;
+  const head = decodeHead(plain.subarray(0, start), file);
+  const middle = middleOf(head, start, plain.length, file);
+  return {
+    head,
+    blocks: aligned(plain.subarray(start, middle)),
+    rows: aligned(plain.subarray(middle)),
+  };
+}
+
+/** Reads a file whose states stay in the file. */
+async function paged(file: string): Promise<StateFile> {
+  const opened = fs.openSync(file, "r");
+  try {
+    const end = fs.fstatSync(opened).size - SUM_BYTES;
+    const sum = createSha256();
+    const buffer = new Uint8Array(PART_BYTES);
+    const start: Uint8Array[] = [];
+    let head: Line | undefined;
+    let first = 0;
+    let middle = 0;
+    let rows = new Uint8Array(0);
+    for (let at = 0; at < end; at += PART_BYTES) {
+      const part = buffer.subarray(0, Math.min(PART_BYTES, end - at));
+      readAt(opened, part, at);
+      sum.update(part);
+      if (head === undefined) {
+        const length = part.indexOf(NEWLINE) + 1;
+        start.push(part.slice(0, length > 0 ? length : part.length));
+        if (length > 0) {
+          first = at + length;
+          head = decodeHead(concat(start), file);
+          middle = middleOf(head, first, end, file);
+          rows = new Uint8Array(end - middle);
+        }
+      }
+      if (head !== undefined && at + part.length > middle) {
+        const skipped = Math.max(0, middle - at);
+        rows.set(part.subarray(skipped), at + skipped - middle);
+      }
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+    }
+    const expected = new Uint8Array(SUM_BYTES);
+    readAt(opened, expected, end);
+    if (head === undefined || toHex(sum.digest()) !== toHex(expected)) {
+      throw invalidState(file);
+    }
+    return { head, blocks: new FileRange(opened, first, middle - first), rows };
+  } catch (error) {
+    fs.closeSync(opened);
+    throw error;
+  }
+}
+
+/**
+ * Yields the bytes of the file of a remembered state, without a SHA-256. The
+ * first line is padded with spaces to a multiple of four bytes. Each part is
+ * valid until the next one is requested.
+ *
+ * @param head The fields of the first line. `blocks` is added to them.
+ * @param blocks The states of all folders.
+ * @param rows The rows of the entries.
+ */
+export function* encodeStateFile(
+  head: Line,
+  blocks: Uint8Array,
+  rows: Uint8Array,
+): Generator<Uint8Array> {
+  const json = JSON.stringify({ ...head, blocks: blocks.length });
+  const line = new TextEncoder().encode(json);
+  const start = new Uint8Array(line.length + 4 & ~3).fill(0x20);
+  start.set(line);
+  start[start.length - 1] = NEWLINE;
+  // The bytes are copied, because some functions do not accept shared memory.
+  const buffer = new Uint8Array(PART_BYTES);
+  for (const bytes of [start, blocks, rows]) {
+    for (let at = 0; at < bytes.length; at += PART_BYTES) {
+      const part = bytes.subarray(at, at + PART_BYTES);
+      buffer.set(part);
+      yield buffer.subarray(0, part.length);
+    }
+  }
+}
+
+/** Yields the parts of a file, and then their SHA-256. */
+export function* withSum(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
+  const sum = createSha256();
+  for (const part of parts) {
+    sum.update(part);
+    yield part;
+  }
+  yield sum.digest();
+}
+
+/** Returns the error for a state that is invalid. */
+export function invalidState(object: string): DeltarError {
+  return new DeltarError("corrupt", "the state cache is invalid", { object });
+}
+
+/** Checks the SHA-256 at the end of a file, and returns the bytes before it. */
+function withoutSum(bytes: Uint8Array, object: string): Uint8Array {
+  const content = bytes.subarray(0, -SUM_BYTES);
+  const sum = toHex(bytes.subarray(content.length));
+  if (toHex(sha256(content)) !== sum) throw invalidState(object);
+  return content;
+}
+
+function decodeHead(bytes: Uint8Array, object: string): Line {
+  if (bytes.length === 0 || bytes.length % 4 !== 0) throw invalidState(object);
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+/** Returns the offset of the rows in a file. */
+function middleOf(
+  { blocks }: Line,
+  start: number,
+  end: number,
+  object: string,
+): number {
+  const isValid = isCount(blocks) && blocks % 4 === 0 && blocks <= end - start;
+  if (!isValid) throw invalidState(object);
+  return start + blocks;
+}
+
+/**
+ * Returns bytes at an offset in their buffer that is a multiple of four. Copies
+ * the bytes only if necessary.
+ */
+function aligned(bytes: Uint8Array): Uint8Array {
+  return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+}
