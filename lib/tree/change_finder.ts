@@ -45,6 +45,8 @@ const DIRECTORY = 8;
  */
 export class ChangeFinder {
   readonly #old: EntryIndex;
+  /** The old entries that have changed. Complete after `finish`. */
+  #changed: Pick<EntryIndex, "at" | "path">;
   readonly #find: (path: string) => HashedEntry | undefined;
   readonly #rows = new WordRows(WORD.length);
   /**
@@ -75,6 +77,7 @@ export class ChangeFinder {
     find: (path: string) => HashedEntry | undefined,
   ) {
     this.#old = old;
+    this.#changed = old;
     this.#find = find;
   }
 
@@ -115,6 +118,7 @@ export class ChangeFinder {
   /**
    * Ends the comparison. Call it after the last entry of the new state has been
    * added. The paths that are only in the old state are recorded as deletions.
+   * Afterwards, the old state is no longer used.
    *
    * @param skipped The paths that were skipped when the new state was read.
    * `counts` does not count these paths or the paths below them as deleted,
@@ -123,11 +127,12 @@ export class ChangeFinder {
   finish(skipped: Iterable<string> = []): void {
     this.#skipped = new Set(skipped);
     while (this.#next < this.#old.length) this.#delete(this.#next++);
+    this.#changed = this.#old.select?.(this.#oldNumbers()) ?? this.#old;
     if (this.#from.size === 0) return;
     const sources = new Set(this.#from.values());
     for (let row = 0; row < this.#rows.length; row++) {
       if ((this.#rows.get(row, WORD.change) & ~DIRECTORY) !== DELETED) continue;
-      const path = this.#old.path(this.#rows.get(row, WORD.before));
+      const path = this.#changed.path(this.#rows.get(row, WORD.before));
       if (sources.has(path) && !this.#isSkipped(path)) this.#gone.add(path);
     }
   }
@@ -154,7 +159,7 @@ export class ChangeFinder {
       else if (change === TOUCHED || change === RELINKED) counts.touched++;
       else if ((change & ~DIRECTORY) === DELETED) {
         // In the row of a deletion, `more` is the number of the old entry.
-        if (this.#isSkipped(this.#old.path(more))) continue;
+        if (this.#isSkipped(this.#changed.path(more))) continue;
         if (change === DELETED) counts.deleted++;
         else counts.deletedDirs++;
       } else {
@@ -184,7 +189,8 @@ export class ChangeFinder {
     for (let row = 0; row < this.#rows.length; row++) {
       const what = this.#rows.get(row, WORD.change) & ~DIRECTORY;
       const number = this.#rows.get(row, WORD.entry);
-      const before = () => bare(this.#old.at(this.#rows.get(row, WORD.before)));
+      const before = () =>
+        bare(this.#changed.at(this.#rows.get(row, WORD.before)));
       if (what === DELETED) {
         yield [{ change: "deleted", before: before() }, -1];
         continue;
@@ -213,6 +219,15 @@ export class ChangeFinder {
         const change = this.#gone.has(from) ? "renamed" : "copied";
         yield [{ change, entry, from }, number];
       }
+    }
+  }
+
+  /** Yields the number of the old entry of each change that has one. */
+  *#oldNumbers(): Generator<number> {
+    for (let row = 0; row < this.#rows.length; row++) {
+      const what = this.#rows.get(row, WORD.change) & ~DIRECTORY;
+      if (what === CREATED || what === MOVED) continue;
+      yield this.#rows.get(row, WORD.before);
     }
   }
 

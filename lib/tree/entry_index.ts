@@ -15,4 +15,11 @@ export interface EntryIndex {
   get(path: string): IndexEntry | undefined;
   /** Returns the first file, in path order, with this SHA-256, if any. */
   findContent(sha256: string): IndexEntry | undefined;
+  /**
+   * Returns some of the entries, for use after the index has been closed. Absent
+   * if the index never needs to be closed.
+   *
+   * @param numbers The numbers of the entries.
+   */
+  select?(numbers: Iterable<number>): Pick<EntryIndex, "at" | "path">;
 }

@@ -96,7 +96,7 @@ export class EntryRows<States extends EntryStates = EntryStates> {
     const odd = this.odd.get(number);
     if (odd !== undefined) return odd.path;
     const name = this.states.name(this.place(number));
-    const folder = this.rows.get(number, WORDS.folder);
+    const folder = this.folder(number);
     if (folder === ROOT) return name;
     if (folder !== this.#folder.number) {
       this.#folder = { number: folder, path: this.path(folder) };
@@ -107,6 +107,11 @@ export class EntryRows<States extends EntryStates = EntryStates> {
   /** Returns the number of the first word of an entry's state. */
   place(number: number): number {
     return this.rows.get(number, WORDS.state);
+  }
+
+  /** Returns the number of an entry's folder; see {@linkcode ROOT}. */
+  folder(number: number): number {
+    return this.rows.get(number, WORDS.folder);
   }
 
   /** Returns the SHA-256 of the file with a number, in hexadecimal. */

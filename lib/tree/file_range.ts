@@ -1,25 +1,34 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { fs } from "../bytes/node.ts";
+import { sha256 } from "../bytes/sha256.ts";
 
-/** Closes the file of a range that is no longer in use. */
-const unused = new FinalizationRegistry<number>((file) => fs.closeSync(file));
+/** The number of bytes of each page of a range, except the last page. */
+export const PAGE_BYTES: number = 1 << 16;
+/**
+ * The number of bytes of the checksum of a page. It is the beginning of the
+ * page's SHA-256.
+ */
+const SUM_BYTES = 16;
 
 /**
- * A range of an open file that is read on demand. The file can be replaced or
- * deleted in the meantime. It is closed when nothing refers to the range.
+ * A range of an open file that is read page by page, again and again. The range
+ * has a checksum of each page, so it notices if the file was overwritten. The
+ * file can be replaced or deleted in the meantime.
  */
-export class FileRange {
+export class FileRange implements Disposable {
   /** The length of the range in bytes. */
   readonly length: number;
-  /** Whether reading the range has failed. */
+  /** Whether a page could not be read, or had other bytes than before. */
   isBroken = false;
-  readonly #file: number;
   readonly #start: number;
+  readonly #sums: Uint8Array;
+  /** The descriptor of the file; `undefined` if it has been closed. */
+  #file: number | undefined;
 
   /**
-   * Makes a range.
+   * Makes a range. Each page must be given to `remember` before it is read.
    *
-   * @param file The descriptor of the open file. The range closes it.
+   * @param file The descriptor of the open file, which the range closes.
    * @param start The offset of the range in the file, in bytes.
    * @param length The length of the range in bytes.
    */
@@ -27,41 +36,74 @@ export class FileRange {
     this.#file = file;
     this.#start = start;
     this.length = length;
-    unused.register(this, file);
+    this.#sums = new Uint8Array(SUM_BYTES * Math.ceil(length / PAGE_BYTES));
+  }
+
+  /** Remembers the checksum of a page. */
+  remember(page: number, bytes: Uint8Array): void {
+    this.#sums.set(sumOf(bytes), SUM_BYTES * page);
+  }
+
+  /** Returns the length of a page in bytes; 0 after the last page. */
+  lengthOf(page: number): number {
+    return Math.max(0, Math.min(PAGE_BYTES, this.length - PAGE_BYTES * page));
   }
 
   /**
-   * Fills an array with bytes of the range.
+   * Reads a page and checks it.
    *
-   * @param target The array.
-   * @param offset The offset of the first byte in the range.
+   * @param page The number of the page.
+   * @param target The array to fill. It has the length of the page.
    * @throws {DeltarError} `io` if the file cannot be read; `truncated` if the
-   * file became shorter.
+   * file became shorter; `corrupt` if the page has changed.
+   * @throws {TypeError} If the range has been closed.
    */
-  read(target: Uint8Array, offset: number): void {
+  read(page: number, target: Uint8Array): void {
+    if (this.#file === undefined) throw new TypeError("the file is closed");
+    const offset = this.#start + PAGE_BYTES * page;
     try {
-      readAt(this.#file, target, this.#start + offset);
+      readAt(this.#file, target, offset);
+      const sum = sumOf(target);
+      const start = SUM_BYTES * page;
+      if (!sum.every((byte, at) => byte === this.#sums[start + at])) {
+        throw new DeltarError("corrupt", "the file was overwritten", {
+          offset,
+        });
+      }
     } catch (error) {
       this.isBroken = true;
       throw error;
     }
   }
+
+  /** Closes the file. Does nothing if it has been closed. */
+  [Symbol.dispose](): void {
+    if (this.#file === undefined) return;
+    fs.closeSync(this.#file);
+    this.#file = undefined;
+  }
+}
+
+function sumOf(page: Uint8Array): Uint8Array {
+  return sha256(page).subarray(0, SUM_BYTES);
 }
 
 /**
  * Fills an array with bytes of an open file.
  *
  * @param file The descriptor of the file.
- * @param target The array.
+ * @param target The array. A system reads at most 2 GiB at a time, so a larger
+ * array is filled in several steps.
  * @param offset The offset of the first byte in the file.
  * @throws {DeltarError} `io` if the file cannot be read; `truncated` if the
  * file ends before the array is full.
  */
 export function readAt(file: number, target: Uint8Array, offset: number): void {
   for (let at = 0; at < target.length;) {
+    const length = Math.min(target.length - at, MAX_READ_BYTES);
     let got: number;
     try {
-      got = fs.readSync(file, target, at, target.length - at, offset + at);
+      got = fs.readSync(file, target, at, length, offset + at);
     } catch (cause) {
       throw new DeltarError("io", "cannot read the file", { cause });
     }
@@ -73,3 +115,6 @@ export function readAt(file: number, target: Uint8Array, offset: number): void {
     at += got;
   }
 }
+
+/** The maximum number of bytes that are read at a time. */
+const MAX_READ_BYTES = 2 ** 30;

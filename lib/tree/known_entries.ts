@@ -4,9 +4,11 @@ import { WordRows } from "../bytes/word_rows.ts";
 import { ContentTable } from "./content_table.ts";
 import type { EntryKind } from "./entry.ts";
 import { decodeEntry, type HashedEntry } from "./entry_line.ts";
+import type { EntryIndex } from "./entry_index.ts";
 import type { EntrySink } from "./entry_list.ts";
 import { EntryRows, ROOT, type StoredEntries, WORDS } from "./entry_rows.ts";
 import { isTooLong } from "./path.ts";
+import { SelectedEntries } from "./selected_entries.ts";
 import {
   DIRECTORY_TYPE,
   ENTRY,
@@ -139,6 +141,19 @@ export class KnownEntries extends EntryRows<TreeState> {
       const entry = this.odd.get(number);
       if (entry !== undefined) yield [number, entry];
     }
+  }
+
+  /**
+   * Returns an entry if it is not fully described by its state; otherwise
+   * `undefined`.
+   */
+  oddAt(number: number): HashedEntry | undefined {
+    return this.odd.get(number);
+  }
+
+  /** See {@linkcode EntryIndex.select}. */
+  select(numbers: Iterable<number>): Pick<EntryIndex, "at" | "path"> {
+    return this.states.isPaged ? new SelectedEntries(this, numbers) : this;
   }
 
   /** Returns whether an entry is a directory. */

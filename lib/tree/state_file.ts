@@ -7,7 +7,7 @@ import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { concat } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { readFileBytes } from "./file.ts";
-import { FileRange, readAt } from "./file_range.ts";
+import { FileRange, PAGE_BYTES, readAt } from "./file_range.ts";
 import { PLATFORM } from "./this_system.ts";
 
 const NEWLINE = 10;
@@ -24,7 +24,10 @@ const MIN_PAGED_BYTES = 2 ** 24;
 export interface StateFile {
   /** The fields of the first line. */
   head: Line;
-  /** The states of all folders, in memory or in the file. */
+  /**
+   * The states of all folders, in memory or in the file. The caller must close
+   * the file.
+   */
   blocks: Uint8Array | FileRange;
   /** The rows of the entries. */
   rows: Uint8Array;
@@ -50,7 +53,7 @@ export interface StateFileOptions {
  * Reads the file of a remembered state, and checks its SHA-256. If the file is
  * large and not encrypted, the states of the folders are not kept in memory.
  * They are read again from the open file, which can be replaced in the
- * meantime.
+ * meantime, and checked again.
  *
  * @param file The path of the file.
  * @param options Options for reading.
@@ -66,7 +69,9 @@ export async function readStateFile(
   // On Windows, an open file cannot be replaced.
   const mayPage = decrypt === undefined && PLATFORM !== "win32";
   const size = mayPage ? (await fs.promises.stat(file)).size : 0;
-  if (mayPage && size >= minPaged && size <= most) return await paged(file);
+  if (mayPage && size >= minPaged && size <= most) {
+    return await readPaged(file, size);
+  }
   const bytes = await readFileBytes(file, undefined, most);
   // An encrypted file is authenticated, so it has no SHA-256 at its end.
   const plain = await decrypt?.(bytes, file) ?? withoutSum(bytes, file);
@@ -81,48 +86,56 @@ export async function readStateFile(
 }
 
 /** Reads a file whose states stay in the file. */
-async function paged(file: string): Promise<StateFile> {
+async function readPaged(file: string, size: number): Promise<StateFile> {
+  const end = size - SUM_BYTES;
   const opened = fs.openSync(file, "r");
   try {
-    const end = fs.fstatSync(opened).size - SUM_BYTES;
+    const line = readLine(opened, end, file);
+    const first = line.length;
+    const head = decodeHead(line, file);
+    const middle = middleOf(head, first, end, file);
     const sum = createSha256();
-    const buffer = new Uint8Array(PART_BYTES);
-    const start: Uint8Array[] = [];
-    let head: Line | undefined;
-    let first = 0;
-    let middle = 0;
-    let rows = new Uint8Array(0);
-    for (let at = 0; at < end; at += PART_BYTES) {
-      const part = buffer.subarray(0, Math.min(PART_BYTES, end - at));
+    sum.update(line);
+    const blocks = new FileRange(opened, first, middle - first);
+    const buffer = new Uint8Array(PAGE_BYTES);
+    for (let at = first, page = 0; at < middle; page++) {
+      const part = buffer.subarray(0, blocks.lengthOf(page));
       readAt(opened, part, at);
       sum.update(part);
-      if (head === undefined) {
-        const length = part.indexOf(NEWLINE) + 1;
-        start.push(part.slice(0, length > 0 ? length : part.length));
-        if (length > 0) {
-          first = at + length;
-          head = decodeHead(concat(start), file);
-          middle = middleOf(head, first, end, file);
-          rows = new Uint8Array(end - middle);
-        }
-      }
-      if (head !== undefined && at + part.length > middle) {
-        const skipped = Math.max(0, middle - at);
-        rows.set(part.subarray(skipped), at + skipped - middle);
-      }
+      blocks.remember(page, part);
+      at += part.length;
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+    }
+    const rows = new Uint8Array(end - middle);
+    for (let at = 0; at < rows.length; at += PART_BYTES) {
+      const part = rows.subarray(at, at + PART_BYTES);
+      readAt(opened, part, middle + at);
+      sum.update(part);
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
     }
     const expected = new Uint8Array(SUM_BYTES);
     readAt(opened, expected, end);
-    if (head === undefined || toHex(sum.digest()) !== toHex(expected)) {
-      throw invalidState(file);
-    }
-    return { head, blocks: new FileRange(opened, first, middle - first), rows };
+    if (toHex(sum.digest()) !== toHex(expected)) throw invalidState(file);
+    return { head, blocks, rows };
   } catch (error) {
     fs.closeSync(opened);
     throw error;
   }
+}
+
+/** Returns the first line of a file whose content ends at `end`. */
+function readLine(opened: number, end: number, object: string): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < end; at += PART_BYTES) {
+    const part = new Uint8Array(Math.min(PART_BYTES, end - at));
+    readAt(opened, part, at);
+    const length = part.indexOf(NEWLINE) + 1;
+    parts.push(length > 0 ? part.subarray(0, length) : part);
+    if (length > 0) return concat(parts);
+  }
+  throw invalidState(object);
 }
 
 /**

@@ -99,6 +99,23 @@ export class TreeState {
     return this.#pages.copy(at, words[HEAD.words] ?? 0);
   }
 
+  /** Whether the blocks are in a file. */
+  get isPaged(): boolean {
+    return this.#pages !== undefined;
+  }
+
+  /**
+   * Returns the words of an entry, which are valid until the next call of
+   * `seek`.
+   *
+   * @throws {RangeError} If the entry is incomplete.
+   */
+  entry(entry: number): Uint32Array {
+    const length = ENTRY.length + nameWords(this.nameLength(entry));
+    const at = this.seek(entry);
+    return this.words.subarray(at, at + length);
+  }
+
   /** Returns the part of an entry's state that an index records. */
   basics(entry: number): Metadata & Pick<FileStat, "kind" | "size"> {
     const at = this.seek(entry);
@@ -221,6 +238,11 @@ export class FolderState {
     this.#first = first;
     this.#at = at - first;
     this.#next = this.#at + HEAD.length;
+  }
+
+  /** The number of the first word of the block. */
+  get place(): number {
+    return this.#at + this.#first;
   }
 
   /** The number of entries. */

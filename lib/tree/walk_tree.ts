@@ -195,12 +195,9 @@ export function* walkTree(
       folder: Folder,
       path: string,
       above: IgnoreRules,
-      before?: number,
+      known: FolderState | undefined,
     ) => {
       checkAborted(options.signal);
-      const known = before === undefined
-        ? undefined
-        : states?.known?.folder(before);
       const { level, found } = enterFolder(folder, path, above, writer, known);
       if (levels.length > 0 && !levels[levels.length - 1].hasSameRules) {
         level.hasSameRules = false;
@@ -240,8 +237,13 @@ export function* walkTree(
         skip(path, "excluded", OTHER_FILE_SYSTEM);
         return;
       }
-      const unchanged = mayCopy
-        ? unchangedLevel(path, above, writer, states, before)
+      // If the remembered state cannot be read, the walk fails. The folder
+      // itself is not at fault.
+      const known = before === undefined
+        ? undefined
+        : states?.known?.folder(before);
+      const unchanged = mayCopy && known !== undefined
+        ? unchangedLevel(path, above, writer, states, known)
         : undefined;
       if (unchanged !== undefined) {
         checkAborted(options.signal);
@@ -258,7 +260,7 @@ export function* walkTree(
         return;
       }
       try {
-        const below = enter(folder, path, above, before);
+        const below = enter(folder, path, above, known);
         writer.link(place, below.block);
         levels.push(below);
         if (!folder.is(identity)) {
@@ -274,9 +276,10 @@ export function* walkTree(
         skip(path, reason, detail);
       }
     };
+    const known = states?.known?.folder(0);
     try {
       if (walker.options.oneFileSystem) device = folders.root.stat().device;
-      levels.push(enter(folders.root, "", top, 0));
+      levels.push(enter(folders.root, "", top, known));
     } catch (error) {
       throw fileError(error, walker.path);
     }
@@ -543,22 +546,18 @@ const NO_RULE_FILES: RuleSource = {
  * Copies the state of an unchanged folder, and returns its level. Returns
  * `undefined` if the folder must be listed.
  *
- * @param before The index of the first word of the folder's block in the
- * previous state.
+ * @param folder The folder in the previous state.
  */
 function unchangedLevel(
   path: string,
   rules: IgnoreRules,
   writer: StateWriter,
   states: WalkStates | undefined,
-  before: number | undefined,
+  folder: FolderState,
 ): Level | undefined {
-  const { known, entries, unchanged } = states ?? {};
-  if (
-    before === undefined || entries === undefined || !unchanged?.has(before)
-  ) return undefined;
-  const folder = known?.folder(before);
-  if (folder === undefined) return undefined;
+  const { entries, unchanged } = states ?? {};
+  const before = folder.place;
+  if (entries === undefined || !unchanged?.has(before)) return undefined;
   const numbers = new Uint32Array(folder.count);
   let used = 0;
   for (const entry of folder.entries()) {

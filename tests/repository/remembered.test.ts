@@ -3,7 +3,10 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
-import type { SnapshotOptions } from "../../lib/repository/snapshot/take_snapshot.ts";
+import type {
+  SnapshotOptions,
+  TakeOptions,
+} from "../../lib/repository/snapshot/take_snapshot.ts";
 import type { IndexProgress } from "../../lib/tree/index_tree.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { noise } from "../support/noise.ts";
@@ -32,20 +35,29 @@ class CountingStorage extends MemoryStorage {
   }
 }
 
+/** A directory, a repository and the state that the machine remembers. */
+interface Remembered {
+  root: string;
+  folder: string;
+  storage: CountingStorage;
+  snapshot: (options?: SnapshotOptions) => ReturnType<Repository["snapshot"]>;
+  repository: Repository;
+}
+
 /**
  * Makes a directory, and takes the first snapshot, whose state the machine
- * remembers.
+ * remembers. Runs `work` twice: the remembered state is read into memory, or
+ * page by page.
  */
 async function remembered(
-  work: (given: {
-    root: string;
-    folder: string;
-    storage: CountingStorage;
-    snapshot: (
-      options?: SnapshotOptions,
-    ) => ReturnType<Repository["snapshot"]>;
-    repository: Repository;
-  }) => Promise<void>,
+  work: (given: Remembered) => Promise<void>,
+): Promise<void> {
+  for (const minPaged of [undefined, 0]) await rememberedIn(minPaged, work);
+}
+
+async function rememberedIn(
+  minPaged: number | undefined,
+  work: (given: Remembered) => Promise<void>,
 ): Promise<void> {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
@@ -59,11 +71,10 @@ async function remembered(
     await Repository.create(storage);
     const cache = join(folder, "cache");
     const repository = await Repository.open(storage);
-    const snapshot = (options: SnapshotOptions = {}) =>
-      later(
-        10,
-        () => repository.snapshot(everything(root), { cache, ...options }),
-      );
+    const snapshot = (options: SnapshotOptions = {}) => {
+      const all: TakeOptions = { cache, minPaged, ...options };
+      return later(10, () => repository.snapshot(everything(root), all));
+    };
     await snapshot();
     await work({ root, folder, storage, snapshot, repository });
   });

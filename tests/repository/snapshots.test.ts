@@ -6,6 +6,7 @@ import { collect, concat } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { encodeState } from "../../lib/repository/snapshot/state_cache.ts";
+import type { TakeOptions } from "../../lib/repository/snapshot/take_snapshot.ts";
 import { withSum } from "../../lib/tree/state_file.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { EntryList } from "../../lib/tree/entry_list.ts";
@@ -29,6 +30,23 @@ function withRepository(
     fs.mkdirSync(root);
     await work(await Repository.create(new MemoryStorage()), root, folder);
   });
+}
+
+/**
+ * Runs `work` twice, with options with which the remembered state is read into
+ * memory, or page by page.
+ */
+async function withStates(
+  work: (
+    repository: Repository,
+    root: string,
+    folder: string,
+    states: Pick<TakeOptions, "minPaged">,
+  ) => Promise<void>,
+): Promise<void> {
+  for (const states of [{}, { minPaged: 0 }]) {
+    await withRepository((...given) => work(...given, states));
+  }
 }
 
 const names = (repository: Repository) =>
@@ -142,28 +160,31 @@ test("a tree has only a few layers, and each snapshot stores only changes", asyn
 });
 
 test("snapshot() notices an edit directly after a snapshot that keeps the size", async () => {
-  await withRepository(async (repository, root, folder) => {
+  await withStates(async (repository, root, folder, states) => {
     const cache = join(folder, "cache");
     const file = join(root, "a");
     fs.writeFileSync(file, "one");
     setTimes(file, 1_700_000_000_000_000_000n);
-    await repository.snapshot(everything(root), { cache });
+    const options: TakeOptions = { ...states, cache };
+    await repository.snapshot(everything(root), options);
     fs.writeFileSync(file, "two");
     setTimes(file, 1_700_000_000_000_000_000n);
-    const { isNew, diff } = await repository.snapshot(everything(root), {
-      cache,
-    });
+    const { isNew, diff } = await repository.snapshot(
+      everything(root),
+      options,
+    );
     assert.equal(isNew, true);
     assert.deepEqual(diff.updated, ["a"]);
   });
 });
 
 test("snapshot() does not read files that the cache knows, and works without a valid cache", async () => {
-  await withRepository(async (repository, root, folder) => {
+  await withStates(async (repository, root, folder, states) => {
     const cache = join(folder, "cache");
     for (const name of ["a", "b"]) fs.writeFileSync(join(root, name), name);
+    const options: TakeOptions = { ...states, cache };
     const snapshot = () =>
-      later(10, () => repository.snapshot(everything(root), { cache }));
+      later(10, () => repository.snapshot(everything(root), options));
     await snapshot();
     const [file] = fs.readdirSync(cache).map((name) => join(cache, name));
     const { record } = await snapshot();

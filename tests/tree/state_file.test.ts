@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+
 import { join } from "node:path";
 import { test } from "node:test";
-import { FileRange } from "../../lib/tree/file_range.ts";
+import { fs as system } from "../../lib/bytes/node.ts";
+import { FileRange, PAGE_BYTES, readAt } from "../../lib/tree/file_range.ts";
 import {
   encodeStateFile,
   readStateFile,
@@ -67,6 +69,7 @@ test(
         const whole = await readStateFile(file, WHOLE);
         fs.rmSync(file);
         assert.ok(paged.blocks instanceof FileRange);
+        using _ = paged.blocks;
         assert.ok(whole.blocks instanceof Uint8Array);
         assert.deepEqual(paged.head, whole.head);
         assert.deepEqual(paged.rows, Uint8Array.from(whole.rows));
@@ -130,8 +133,7 @@ test(
     await withTemp(async (root) => {
       const file = join(root, "state");
       const places = write(file, manyNames(60_000));
-      const { blocks } = await readStateFile(file, PAGED);
-      assert.ok(blocks instanceof FileRange);
+      using blocks = await openBlocks(file);
       const state = new TreeState(blocks);
       assert.equal(state.name(places[1]), "1".repeat(9));
       assert.equal(blocks.isBroken, false);
@@ -141,3 +143,111 @@ test(
     });
   },
 );
+
+/** Opens a state that is read by pages. */
+async function openBlocks(file: string): Promise<FileRange> {
+  const { blocks } = await readStateFile(file, PAGED);
+  assert.ok(blocks instanceof FileRange);
+  return blocks;
+}
+
+test(
+  "a page of a state file that is overwritten is refused [A8]",
+  needsPosix("open files that can be replaced"),
+  async () => {
+    await withTemp(async (root) => {
+      const file = join(root, "state");
+      write(file, ["a", "b", "c".repeat(60_000)]);
+      const good = Uint8Array.from(fs.readFileSync(file));
+      const from = good.indexOf(10) + 1;
+      using whole = await openBlocks(file);
+      const pages = Math.ceil(whole.length / PAGE_BYTES);
+      assert.equal(pages, 3);
+      assert.equal(whole.lengthOf(2), whole.length - 2 * PAGE_BYTES);
+      assert.equal(whole.lengthOf(3), 0);
+      for (let at = 0; at < whole.length; at += 4111) {
+        using blocks = await openBlocks(file);
+        const bytes = good.slice();
+        bytes[from + at] ^= 1;
+        // The file is not replaced.
+        fs.writeFileSync(file, bytes);
+        for (let page = 0; page < pages; page++) {
+          const read = () =>
+            blocks.read(page, new Uint8Array(blocks.lengthOf(page)));
+          if (page === Math.floor(at / PAGE_BYTES)) {
+            assert.throws(read, { code: "corrupt" });
+          } else read();
+        }
+        assert.equal(blocks.isBroken, true);
+        fs.writeFileSync(file, good);
+      }
+    });
+  },
+);
+
+test(
+  "a range cannot be read after it was closed, and can be closed again",
+  needsPosix("open files that can be replaced"),
+  async () => {
+    await withTemp(async (root) => {
+      const file = join(root, "state");
+      write(file, ["a"]);
+      const blocks = await openBlocks(file);
+      const page = new Uint8Array(blocks.lengthOf(0));
+      blocks.read(0, page);
+      blocks[Symbol.dispose]();
+      blocks[Symbol.dispose]();
+      assert.throws(() => blocks.read(0, page), TypeError);
+    });
+  },
+);
+
+test(
+  "pages that are used in no order are read a limited number of times",
+  needsPosix("open files that can be replaced"),
+  async () => {
+    await withTemp(async (root) => {
+      const file = join(root, "state");
+      const places = write(file, manyNames(60_000));
+      using blocks = await openBlocks(file);
+      const pages = Math.ceil(blocks.length / PAGE_BYTES);
+      const read = blocks.read.bind(blocks);
+      let count = 0;
+      blocks.read = (...words) => {
+        count++;
+        read(...words);
+      };
+      const state = new TreeState(blocks);
+      for (let at = 0; at < places.length; at++) {
+        const number = at * 7919 % places.length;
+        assert.ok(state.name(places[number]).length > 0);
+      }
+      assert.ok(count <= 17 * pages, `${count} reads of ${pages} pages`);
+    });
+  },
+);
+
+test("readAt() reads at most 1 GiB at a time", () => {
+  const { readSync } = system;
+  const asked: [number, number, number][] = [];
+  system.readSync = ((
+    _file: number,
+    _target: Uint8Array,
+    at: number,
+    length: number,
+    offset: number,
+  ) => {
+    asked.push([at, length, offset]);
+    return Math.min(length, 2 ** 30 - 4096);
+  }) as typeof readSync;
+  try {
+    readAt(0, new Uint8Array(2 ** 30 + 8192), 7);
+  } finally {
+    system.readSync = readSync;
+  }
+  const step = 2 ** 30 - 4096;
+  assert.deepEqual(asked, [
+    [0, 2 ** 30, 7],
+    [step, 12_288, 7 + step],
+  ]);
+});

@@ -70,7 +70,7 @@ interface Memory {
  * unchanged directory is not compared with the repository. If the state is lost
  * or damaged, the next snapshot reads all files.
  */
-export class StateCache {
+export class StateCache implements Disposable {
   readonly #file: string | undefined;
   readonly #sealed: SealedFiles | undefined;
   readonly #walker: Walker;
@@ -103,16 +103,18 @@ export class StateCache {
    * @param directory The name of the directory in the repository, and the
    * directory on this machine.
    * @param options The parent of the next snapshot, the current time in
-   * milliseconds since 1970, and whether `write` and `drop` do nothing.
+   * milliseconds since 1970, whether `write` and `drop` do nothing, and the
+   * minimum size in bytes of a state that is not read into memory.
    */
   static async read(
     folder: string | undefined,
     store: Store,
     { name, walker }: { name: string; walker: Walker },
-    { before, now, isReadOnly = false }: {
+    { before, now, isReadOnly = false, minPaged }: {
       before: Pick<SnapshotRecord, "id" | "counts"> | undefined;
       now: number;
       isReadOnly?: boolean;
+      minPaged?: number;
     },
   ): Promise<StateCache> {
     const sealed = await store.sealedFiles();
@@ -125,14 +127,16 @@ export class StateCache {
     const { files, directories, links } = before.counts;
     const most = MIN_STATE_BYTES +
       MAX_BYTES_PER_ENTRY * (files + directories + links);
+    let read: StateFile | undefined;
     try {
       const decrypt = sealed?.open.bind(sealed);
-      const read = await readStateFile(file, { decrypt, most });
+      read = await readStateFile(file, { decrypt, most, minPaged });
       const memory = decode(read, file);
       if (memory.snapshot === before.id) cache.#memory = memory;
     } catch {
       // A missing or damaged state is ignored.
     }
+    if (cache.#memory === undefined) close(read);
     return cache;
   }
 
@@ -152,7 +156,10 @@ export class StateCache {
     };
   }
 
-  /** Whether the file of the remembered state could not be read to its end. */
+  /**
+   * Whether the file of the remembered state could not be read, or was
+   * overwritten.
+   */
   get isBroken(): boolean {
     const blocks = this.#memory?.blocks;
     return blocks instanceof FileRange && blocks.isBroken;
@@ -173,7 +180,7 @@ export class StateCache {
     try {
       this.#known ??= KnownEntries.decode(memory.stored, memory.state);
     } catch {
-      this.#memory = undefined;
+      this.#forget();
     }
     return this.#known;
   }
@@ -198,7 +205,8 @@ export class StateCache {
       return isAll ? memory.skipped : undefined;
     } catch (error) {
       if (!this.isBroken) throw error;
-      this.#memory = undefined;
+      this.#forget();
+      await this.drop();
       return undefined;
     }
   }
@@ -211,9 +219,23 @@ export class StateCache {
     return !this.#walker.readsXattrs || this.#memory?.hasXattrs === true;
   }
 
-  /** Deletes the remembered state of the directory. */
+  /**
+   * Deletes the remembered state of the directory. Errors are ignored, because
+   * every use of the state checks it.
+   */
   async drop(): Promise<void> {
-    if (this.#file !== undefined) await removeFile(this.#file);
+    if (this.#file !== undefined) await removeFile(this.#file).catch(() => {});
+  }
+
+  /** Closes the file of the remembered state. */
+  [Symbol.dispose](): void {
+    close(this.#memory);
+  }
+
+  /** Closes the file of the remembered state, and continues without it. */
+  #forget(): void {
+    close(this.#memory);
+    this.#memory = undefined;
   }
 
   /**
@@ -279,6 +301,10 @@ export function encodeState(
     odd,
   };
   return encodeStateFile(head, blocks, bytes);
+}
+
+function close(state: Pick<StateFile, "blocks"> | undefined): void {
+  if (state?.blocks instanceof FileRange) state.blocks[Symbol.dispose]();
 }
 
 function decode({ head, blocks, rows }: StateFile, object: string): Memory {

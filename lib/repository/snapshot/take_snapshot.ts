@@ -187,6 +187,15 @@ export interface SnapshotOptions {
   signal?: AbortSignal;
 }
 
+/** Options of {@linkcode takeSnapshot}, with one that only tests use. */
+export interface TakeOptions extends SnapshotOptions {
+  /**
+   * The minimum size in bytes of a remembered state that is not read into
+   * memory. Default: see `StateFileOptions`.
+   */
+  minPaged?: number;
+}
+
 /** The changes between a directory's last snapshot and the next one. */
 export interface SnapshotChanges {
   /**
@@ -233,28 +242,29 @@ const MAX_CLOCK_DIFFERENCE_MS = 10 * 60 * 1000;
 export async function takeSnapshot(
   store: Store,
   source: Walker | AsyncIterable<StreamedEntry>,
-  options: SnapshotOptions,
+  options: TakeOptions,
 ): Promise<SnapshotResult> {
   try {
     return await takeOnce(store, source, options);
   } catch (error) {
     if (!(error instanceof DamageFoundLate)) throw error;
-    // The remembered state was deleted, so the tree is read this time.
-    return await takeOnce(store, source, { ...options, last: undefined });
+    // The remembered state is ignored, so the tree is read this time.
+    const again = { ...options, last: undefined };
+    return await takeOnce(store, source, again, { ignoresState: true });
   }
 }
 
 /**
  * Thrown if the remembered state was used instead of the parent's tree, and
- * damage in this tree or in the state was found later. The remembered state is deleted before
- * this error is thrown.
+ * damage in this tree or in the state was found later.
  */
 class DamageFoundLate extends Error {}
 
 async function takeOnce(
   store: Store,
   source: Walker | AsyncIterable<StreamedEntry>,
-  options: SnapshotOptions,
+  options: TakeOptions,
+  { ignoresState = false }: { ignoresState?: boolean } = {},
 ): Promise<SnapshotResult> {
   const dir = source instanceof Walker ? source : undefined;
   const { source: directory = dir?.name ?? "", label, signal } = options;
@@ -273,12 +283,17 @@ async function takeOnce(
     before !== undefined && before.time > started + MAX_CLOCK_DIFFERENCE_MS
       ? { ahead: before }
       : {};
-  const { cache: folder, readOnlyCache: isReadOnly } = options;
-  const cache = dir && await StateCache.read(
+  const { cache: folder, readOnlyCache: isReadOnly, minPaged } = options;
+  using cache = dir && await StateCache.read(
     folder,
     store,
     { name: directory, walker: dir },
-    { before, now: started, isReadOnly },
+    {
+      before: ignoresState ? undefined : before,
+      now: started,
+      isReadOnly,
+      minPaged,
+    },
   );
   if (dir && cache && before !== undefined && mayBeNone) {
     const unchanged = await findUnchanged(before, dir, cache, options);
@@ -382,8 +397,7 @@ async function takeOnce(
         parent.root ?? rootAt(time),
       );
     }
-    // A folder whose remembered state could not be read was skipped.
-    if (cache?.isBroken) throw new Error("the remembered state is unreadable");
+    checkState(cache);
     const { root: walked, skipped, owners } = indexed;
     const root = kept?.root(walked) ?? walked;
     const diff = entries.finish(root, skipped);
@@ -446,6 +460,7 @@ async function takeOnce(
       ...rulesIn(dir?.rules ?? NO_RULES),
     };
     await checkpointing;
+    checkState(cache);
     await writer.commit(
       record,
       () => clear(writer.storage, [...left.names, ...checkpoints.names]),
@@ -465,6 +480,14 @@ async function takeOnce(
     if (checkpoints.kept.length > 0) options.onKept?.(checkpoints.kept);
     throw error;
   }
+}
+
+/**
+ * Throws an error if the remembered state could not be read. Code that skips
+ * files that cause errors might have hidden this error.
+ */
+function checkState(cache: StateCache | undefined): void {
+  if (cache?.isBroken) throw new Error("the remembered state cannot be read");
 }
 
 /**
