@@ -12,6 +12,12 @@ import type { Walker } from "../../lib/tree/walker.ts";
 import { copyOf } from "./helpers.ts";
 
 /**
+ * Whether the runtime always compresses the same content to the same bytes. In
+ * Node, the bytes depend on the times at which parts of the content arrive.
+ */
+const isRepeatable = "Deno" in globalThis || "Bun" in globalThis;
+
+/**
  * Calls `before` before each page of a remembered state is read while `work`
  * runs. Returns the number of pages read.
  */
@@ -54,11 +60,18 @@ async function fixed<Result>(
   }
 }
 
+/** Returns the part of a record that does not depend on the compression. */
+function compared({ record }: SnapshotResult): unknown {
+  if (isRepeatable) return record;
+  const { layers: _, parentSha256: __, counts, ...rest } = record;
+  return { ...rest, counts: { ...counts, stored: 0 } };
+}
+
 /**
  * Takes a snapshot after each of some changes of a directory, in two
  * repositories. One remembered state is read page by page, the other one is
- * read into memory. Checks that both repositories have the same objects, that
- * the remembered states are the same, and that the results are.
+ * read into memory. Checks that the objects of both repositories, the
+ * remembered states and the results are the same.
  *
  * @param walker The directory.
  * @param folder A folder for the remembered states.
@@ -100,14 +113,23 @@ export async function takeBoth(
         paged = await take(other, "paged", { ...label, minPaged });
       });
       assert.equal(pages > 0, at > 0, `${pages} pages, change ${at}`);
-      assert.deepEqual(paged.result.record, result.record);
+      assert.deepEqual(compared(paged.result), compared(result));
       assert.equal(paged.result.isNew, result.isNew);
       assert.deepEqual(paged.result.diff.toJSON(), result.diff.toJSON());
       assert.deepEqual(paged.result.skipped, result.skipped);
       assert.deepEqual(paged.skipped, skipped);
       results.push(result);
     });
-    assert.deepEqual(other.objects, one.objects, `change ${at}`);
+    if (isRepeatable) {
+      assert.deepEqual(other.objects, one.objects, `change ${at}`);
+    }
+    const [here, there] = await Promise.all(
+      [one, other].map(async (storage) => {
+        const repository = await Repository.open(storage);
+        return await repository.tree(await repository.find("latest"));
+      }),
+    );
+    assert.deepEqual(there.toJSON(), here.toJSON());
     const [whole, paged] = ["whole", "paged"].map((cache) =>
       fs.readdirSync(join(folder, cache))
         .map((name) => fs.readFileSync(join(folder, cache, name)))

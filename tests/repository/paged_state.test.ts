@@ -17,7 +17,13 @@ import { needsHeld, runHeld } from "../support/other_user.ts";
 import { runs } from "../support/runs.ts";
 import { needsPosix } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
-import { rewriteTree, stateOf, treeLife, writeTree } from "../support/trees.ts";
+import {
+  rewriteTree,
+  roundTimes,
+  stateOf,
+  treeLife,
+  writeTree,
+} from "../support/trees.ts";
 import { everything, later } from "./helpers.ts";
 import { onPages, takeBoth } from "./paged.ts";
 
@@ -196,6 +202,7 @@ test(
       ) => {
         fs.writeFileSync(join(root, "folder 3/file 2"), `${rounds++}`);
         fs.rmSync(join(root, `folder 5/file ${2 * rounds}`));
+        roundTimes(root);
         const told: unknown[] = [];
         let taken: SnapshotResult | undefined;
         const count = await onPages(before, async () => {
