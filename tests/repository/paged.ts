@@ -9,13 +9,9 @@ import type {
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { FileRange } from "../../lib/tree/file_range.ts";
 import type { Walker } from "../../lib/tree/walker.ts";
+import { codecFor } from "../../lib/archive/codec.ts";
+import { collect } from "../../lib/bytes/source.ts";
 import { copyOf } from "./helpers.ts";
-
-/**
- * Whether the runtime always compresses the same content to the same bytes. In
- * Node, the bytes depend on the times at which parts of the content arrive.
- */
-const isRepeatable = "Deno" in globalThis || "Bun" in globalThis;
 
 /**
  * Calls `before` before each page of a remembered state is read while `work`
@@ -60,18 +56,42 @@ async function fixed<Result>(
   }
 }
 
-/** Returns the part of a record that does not depend on the compression. */
+/**
+ * Returns the part of a record that does not depend on the compression. The
+ * bytes of a compressed layer depend on the times at which its parts were
+ * ready.
+ */
 function compared({ record }: SnapshotResult): unknown {
-  if (isRepeatable) return record;
-  const { layers: _, parentSha256: __, counts, ...rest } = record;
-  return { ...rest, counts: { ...counts, stored: 0 } };
+  const { layers, parentSha256: _, counts, ...rest } = record;
+  return {
+    ...rest,
+    layers: layers.map(({ name, entries }) => ({ name, entries })),
+    counts: { ...counts, stored: 0 },
+  };
+}
+
+/**
+ * Returns the lines of the last layer of the last snapshot, without what depends
+ * on the compression.
+ */
+async function lastLayer(storage: MemoryStorage): Promise<string[]> {
+  const repository = await Repository.open(storage);
+  const { layers } = await repository.find("latest");
+  const layer = storage.get(layers[layers.length - 1].name);
+  const plain = await collect(codecFor("zstd").decompress(layer));
+  return new TextDecoder().decode(plain).split("\n").map((line) =>
+    // The lines of objects, and the checksum of the lines.
+    /^\{"(object|sha256)":/.test(line)
+      ? ""
+      : line.replaceAll(/"(offset|length)":\d+/g, '"$1":0')
+  );
 }
 
 /**
  * Takes a snapshot after each of some changes of a directory, in two
- * repositories. One remembered state is read page by page, the other one is
- * read into memory. Checks that the objects of both repositories, the
- * remembered states and the results are the same.
+ * copies of a repository. One remembered state is read page by page, the other
+ * one is read into memory. Checks that the layers, the remembered states and the
+ * results are the same.
  *
  * @param walker The directory.
  * @param folder A folder for the remembered states.
@@ -85,7 +105,6 @@ export async function takeBoth(
 ): Promise<SnapshotResult[]> {
   const one = new MemoryStorage();
   await Repository.create(one);
-  const { storage: other } = await copyOf(one);
   const take = async (
     storage: MemoryStorage,
     cache: string,
@@ -103,6 +122,9 @@ export async function takeBoth(
   const results: SnapshotResult[] = [];
   for (const [at, change] of changes.entries()) {
     change();
+    // The lengths of compressed objects can differ, and later snapshots depend
+    // on them, so both snapshots start with the same objects.
+    const { storage: other } = await copyOf(one);
     // A snapshot with a label compares no folders before the walk.
     const label = at % 3 === 2 ? { label: `${at}` } : {};
     await fixed(at, async () => {
@@ -120,16 +142,7 @@ export async function takeBoth(
       assert.deepEqual(paged.skipped, skipped);
       results.push(result);
     });
-    if (isRepeatable) {
-      assert.deepEqual(other.objects, one.objects, `change ${at}`);
-    }
-    const [here, there] = await Promise.all(
-      [one, other].map(async (storage) => {
-        const repository = await Repository.open(storage);
-        return await repository.tree(await repository.find("latest"));
-      }),
-    );
-    assert.deepEqual(there.toJSON(), here.toJSON());
+    assert.deepEqual(await lastLayer(other), await lastLayer(one));
     const [whole, paged] = ["whole", "paged"].map((cache) =>
       fs.readdirSync(join(folder, cache))
         .map((name) => fs.readFileSync(join(folder, cache, name)))
