@@ -11,6 +11,7 @@ import type {
   TakeOptions,
 } from "../../lib/repository/snapshot/take_snapshot.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { fs as system } from "../../lib/bytes/node.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { noise } from "../support/noise.ts";
 import { needsHeld, runHeld } from "../support/other_user.ts";
@@ -279,6 +280,24 @@ test(
         assert.deepEqual(told, Array(told.length).fill("excluded"));
       }
       assert.ok(isLate.includes(true));
+      // The file cannot be deleted, and is whole when the snapshot begins again.
+      const whole = fs.readFileSync(file);
+      const { rm } = system.promises;
+      let refused = 0;
+      system.promises.rm = (place, ...words) => {
+        if (place !== file) return rm(place, ...words);
+        refused++;
+        fs.writeFileSync(file, whole);
+        return Promise.reject(new Error("refused"));
+      };
+      try {
+        await take((page) => {
+          if (page >= Math.floor(0.9 * count)) fs.truncateSync(file, 100);
+        });
+      } finally {
+        system.promises.rm = rm;
+      }
+      assert.equal(refused, 1);
     });
   },
 );
