@@ -49,7 +49,8 @@ const VERSION = 1;
 /**
  * Reads the lists that earlier prunes stored. Anyone who can write to the
  * repository can add a list. So the caller must count only snapshots that are
- * in all lists: then an added list can only reduce their number.
+ * in all lists. Then an added list can only reduce the number of counted
+ * snapshots.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if a list is damaged, `limit`
  * if it is too large, `unsupported` if its version is newer.
@@ -68,7 +69,7 @@ export async function readJudged(storage: Storage): Promise<StoredJudged> {
 
 /**
  * Returns the snapshots that are in every group with the same time, as a map
- * from their ids to these times, in milliseconds since 1970.
+ * from their ids to their times, in milliseconds since 1970.
  */
 export function countedByAll(
   [first, ...others]: readonly JudgedGroup[],

@@ -33,8 +33,9 @@ export interface LeaseOptions {
 }
 
 /**
- * The time for which a check of the lease counts, in milliseconds. It is much
- * shorter than the time after which another process takes over a silent lease.
+ * The time for which a successful check of the lease remains valid, in
+ * milliseconds. It is much shorter than the time after which another process
+ * takes over a silent lease.
  */
 const CHECK_COUNTS_MS = 5000;
 
@@ -43,7 +44,7 @@ const VERSION = 1;
 const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
 
 /**
- * The right to prune, rekey or purge, which one holder has at a time.
+ * The right to prune, rekey or purge, which only one holder has at a time.
  *
  * If the holder's process is killed, the lease remains. Another process takes
  * the lease over if the holder's heartbeat count does not change for some time,
@@ -83,8 +84,8 @@ export class Lease {
    * @param holder The id of this holder. No other holder has the same id.
    * @param options The duration of the watch, the callback and the signal.
    * @throws {DeltarError} `exists` if a live holder has the lease, or another
-   * process takes it at the same time; `aborted` if the signal ends the
-   * waiting; also the errors of the storage.
+   * process takes it at the same time; `aborted` if the signal ends the wait;
+   * also the errors of the storage.
    */
   static async take(
     storage: Storage,
@@ -149,8 +150,8 @@ export class Lease {
 
   /**
    * Checks the lease as `check` does, unless a check succeeded in the last few
-   * seconds. Called before each of many irreversible steps. So a process that
-   * was suspended for a longer time checks the lease again.
+   * seconds. Long operations call it before each irreversible step, so that a
+   * process that was suspended checks the lease again before it continues.
    *
    * @throws {DeltarError} `conflict` if the lease was taken over.
    */
@@ -203,15 +204,18 @@ async function holderOf(
 }
 
 /**
- * Returns whether a holder's process is known to have ended. Process numbers
- * are reused, so another process may now have the holder's number. In that
- * case, the function returns `false`, and the holder's heartbeat is watched.
+ * Returns whether a holder's process is known to have ended. Process ids are
+ * reused, so another process may now have the holder's id. In that case, the
+ * function returns `false`, and the holder's heartbeat is watched.
  */
 function isGone({ process }: Holder): boolean {
   return process !== undefined && isRunning(process) === false;
 }
 
-/** Watches a holder's heartbeat count. Returns whether it changed. */
+/**
+ * Watches a holder's heartbeat count. Returns whether the count changed or the
+ * lease was released or taken over.
+ */
 async function isBeating(
   storage: Storage,
   name: string,
@@ -248,7 +252,7 @@ export interface Watched {
    * run. If a lease is damaged, its name is used as the id.
    */
   ids: string[];
-  /** The process number, if the process is known to be on this machine. */
+  /** The process id, if the process is known to be on this machine. */
   process?: number;
   /** The maximum duration of the watch, in milliseconds. */
   most: number;

@@ -39,7 +39,7 @@ export async function findNewlyNeeded(
   ]);
   const names = new Set<string>();
   const spareVolume = (volume: string) => {
-    // The volumes that replaced this volume are needed, too.
+    // The volumes that replaced this volume are also needed.
     for (let name: string | undefined = volume; name !== undefined;) {
       if (names.has(name)) return;
       const object = moveName(name);

@@ -118,10 +118,11 @@ export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
    */
   onProgress?: (progress: PruneProgress) => void;
   /**
-   * Called before anything is removed, if the new snapshots of a directory are
-   * unusual and good snapshots could therefore be lost. It is called with the
-   * unusual changes. Returns whether to remove snapshots nevertheless. By
-   * default, nothing is removed, and an error with the code `unsafe` is thrown.
+   * Called with the unusual changes before anything is removed, if the new
+   * snapshots of a directory are unusual and good snapshots could therefore be
+   * lost. Returns whether to remove snapshots nevertheless. Without this
+   * callback, nothing is removed, and an error with the code `unsafe` is
+   * thrown.
    */
   onUnusual?: (unusual: readonly Unusual[]) => boolean | Promise<boolean>;
   /**
@@ -280,9 +281,9 @@ export async function prune(
       all,
     );
     await checkUnusual(unusual, all);
-    // The disk is full, so there is no space for the notes that removals store.
-    // With a grace period, only snapshots that were removed earlier can
-    // therefore be purged.
+    // The disk is full, so there is no space for the notes of new removals. If
+    // there is a grace period, only snapshots that were removed earlier can be
+    // purged.
     const going = all.grace > 0
       ? []
       : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);

@@ -53,7 +53,10 @@ export async function repackVolume(
   const sum = createSha256();
   let at = 0;
   let next = 0;
-  /** The bytes of the current range so far, if the range is to be changed. */
+  /**
+   * The bytes of the current range that were read so far, if the range is to be
+   * changed.
+   */
   const held: Uint8Array[] = [];
   try {
     for await (const part of storage.get(from.name, { signal })) {

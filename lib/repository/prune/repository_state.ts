@@ -84,10 +84,10 @@ export async function startState(
 
 /**
  * Reads the state of a repository. The order of the reads matters. Objects are
- * listed first, so that objects that are written later cannot become
- * candidates. Then the records are read, then the removed records, and then the
- * intents and the records of snapshots that were brought back in the meantime.
- * The marks can be read before or after the intents.
+ * listed first, so that objects that are written later cannot become candidates
+ * for deletion. Then the records are read, then the removed records, and then
+ * the intents and the records of snapshots that were brought back in the
+ * meantime. The marks can be read before or after the intents.
  *
  * @param known The first part of the state, if the caller has read it and has
  * removed no snapshot since then.
@@ -142,9 +142,9 @@ export async function readState(
 
 /**
  * Returns the removed snapshots, each with only those of its layers that are
- * still stored. A purge or a prune may have deleted the others: if the process
- * that removes a snapshot is suspended, it can store the removed record after
- * the layers were deleted.
+ * still stored. A purge or a prune may have deleted the other layers: if the
+ * process that removes a snapshot is suspended, it can store the removed record
+ * after the layers were deleted.
  *
  * @param storage The repository's storage.
  * @param removed The removed snapshots.
@@ -208,8 +208,8 @@ async function withBroughtBack(
 }
 
 /**
- * Reads the records of removed snapshots. Called after the records of the
- * snapshots were read.
+ * Reads the records of removed snapshots. Must be called after the records of
+ * the snapshots were read.
  */
 async function readRemoved(
   store: Store,

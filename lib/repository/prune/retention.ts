@@ -10,8 +10,8 @@ import { findLate } from "./late.ts";
 
 /**
  * The rules that choose the snapshots to keep, for each directory of each
- * machine. A snapshot is kept if any rule keeps it. A rule of 0 has no effect,
- * except for `safety`. If there is no rule, all snapshots are kept.
+ * machine. A snapshot is kept if any rule keeps it. A rule with the value 0 has
+ * no effect, except for `safety`. If there is no rule, all snapshots are kept.
  */
 export interface RetentionPolicy {
   /** The number of newest snapshots to keep. */
@@ -49,18 +49,18 @@ export interface RetentionPolicy {
    */
   within?: number;
   /**
-   * Like `within`, but for hourly snapshots: of each hour, only the newest
-   * snapshot is kept.
+   * Like `within`, but for hourly snapshots: only the newest snapshot of each
+   * hour is kept.
    */
   withinHourly?: number;
   /**
-   * Like `within`, but for daily snapshots: of each day, only the newest
-   * snapshot is kept.
+   * Like `within`, but for daily snapshots: only the newest snapshot of each
+   * day is kept.
    */
   withinDaily?: number;
   /**
-   * Like `within`, but for weekly snapshots: of each week, only the newest
-   * snapshot is kept.
+   * Like `within`, but for weekly snapshots: only the newest snapshot of each
+   * week is kept.
    */
   withinWeekly?: number;
   /**
@@ -122,8 +122,8 @@ export interface Judgement {
    */
   isCounted: boolean;
   /**
-   * The id of a later, possibly forged snapshot that keeps the rules from
-   * counting this snapshot. If the later snapshot is removed, the rules count
+   * The id of a later, possibly forged snapshot because of which the rules do
+   * not count this snapshot. If the later snapshot is removed, the rules count
    * this one again.
    */
   lateBy?: string;
@@ -188,8 +188,8 @@ export interface JudgeOptions {
  *
  * @param records The snapshots, in any order.
  * @param policy The rules.
- * @param options The current time, a test of trust, and the lists of earlier
- *   prunes.
+ * @param options The current time, the callback `isTrusted`, and the lists of
+ *   earlier prunes.
  * @returns The decision about each snapshot, in the order of `records`.
  * @throws {RangeError} If a number of the policy is negative or not a number,
  * or if a count is not an integer.
@@ -368,8 +368,8 @@ export interface CountedSnapshots {
  * the rules count from those that they do not count.
  *
  * @param records The snapshots, in any order.
- * @param options The current time, a test of trust, and the lists of earlier
- *   prunes.
+ * @param options The current time, the callback `isTrusted`, and the lists of
+ *   earlier prunes.
  */
 export function groupSnapshots(
   records: readonly SnapshotRecord[],

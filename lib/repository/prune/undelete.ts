@@ -21,9 +21,9 @@ export async function undeleteSnapshot(
   const { storage, manifests } = store;
   if (manifests === undefined) return await restoreRecord(store, id, signal);
   const name = recordName(id);
-  // A removal at the same time lists the record in another manifest, which must
-  // stay. So only the manifests that exist before the record is stored are
-  // replaced.
+  // If another process removes the snapshot at the same time, it lists the
+  // record in another manifest, which must be kept. So only the manifests that
+  // exist before the record is stored are replaced.
   const removals = await manifests.removalsOf(
     name,
     async (signer) => await store.trustOfSigner(signer) === "trusted",

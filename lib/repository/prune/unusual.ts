@@ -72,8 +72,8 @@ const MIN_FILES = 10;
 
 /**
  * The minimum value of the usual number of snapshots within a day, as long as
- * no snapshot of a directory is a day older than the newest one. The usual
- * number is not known yet.
+ * no snapshot of a directory is a day older than the newest one. Until then,
+ * the usual number is not known.
  */
 const MIN_USUAL_AT_FIRST = 7;
 

@@ -90,8 +90,8 @@ export interface PurgeOptions extends SignalOptions {
    */
   from?: readonly string[];
   /**
-   * Whether to purge other files with the same content as a purged file, too.
-   * Default: `false`.
+   * Whether to also purge other files that have the same content as a purged
+   * file. Default: `false`.
    */
   all?: boolean;
   /**
