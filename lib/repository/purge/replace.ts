@@ -157,7 +157,7 @@ class Replacing {
       left.push(target);
     }
     for (const target of left) await this.#planLayers(target);
-    // Prunes keep the objects of the runs that an intent names as reused.
+    // Prunes keep the objects of the runs that an intent lists in `reuses`.
     const reuses = [...this.#rewrites.values()]
       .map(({ name }) => idOfObject(name) as string);
     await using writer = new SnapshotWriter(this.#store, {
@@ -202,9 +202,9 @@ class Replacing {
 
   /**
    * Searches for a replacement that an interrupted purge has stored, and adds
-   * its id to `#by`. Returns whether there is one. An attacker who can only add
-   * snapshots can store a false replacement, so the trees are compared. The
-   * replacement of a trusted snapshot must be trusted, too.
+   * its id to `#by`. Returns whether such a replacement exists. An attacker who
+   * can only add snapshots can store a false replacement, so the trees are
+   * compared. The replacement of a trusted snapshot must be trusted, too.
    */
   async #findEarlier(target: Target): Promise<boolean> {
     const { record, paths } = target;

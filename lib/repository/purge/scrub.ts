@@ -65,8 +65,8 @@ export interface Scrubbed {
   /**
    * The names of the objects that may still contain purged contents, because a
    * run needs them or was interrupted, or because they are damaged or forged.
-   * Also the names of the records of snapshots with purged paths that were
-   * stored during the purge.
+   * The list also has the names of records that were stored during the purge
+   * and belong to snapshots with purged paths.
    */
   left: string[];
 }
@@ -78,8 +78,8 @@ export interface Scrubbed {
 const MAX_SHARED_BYTES = 4 << 20;
 
 /**
- * Deletes everything that only replaced snapshots needed. If other snapshots
- * need some contents of a volume, rewrites the volume with only these contents.
+ * Deletes everything that only replaced snapshots needed. Rewrites a volume if
+ * other snapshots need only some of its contents.
  *
  * @param store The repository.
  * @param lease The lease, which is checked before irreversible steps.
@@ -347,7 +347,7 @@ class Scrubbing {
   /**
    * Adds to `purged` the volumes and signatures that have a member with a
    * purged path. Some of these volumes belong to snapshots that were removed
-   * earlier, so no tree names them. Does nothing with `quick`.
+   * earlier, so no tree names them. Does nothing if the option `quick` is set.
    */
   async #scan(purged: Set<string>): Promise<void> {
     const { quick = false, onProgress } = this.#options;
@@ -436,8 +436,8 @@ class Scrubbing {
 
   /**
    * Returns the positions of the needed contents in the ranges of volumes. The
-   * keys are the name of the volume and then the offset of the range. Offsets
-   * and positions are in bytes.
+   * keys of the outer map are the names of the volumes, and those of the inner
+   * maps are the offsets of the ranges. Offsets and positions are in bytes.
    */
   async #neededPositions(
     volumes: ReadonlyMap<string, unknown>,
@@ -477,8 +477,8 @@ class Scrubbing {
   }
 
   /**
-   * Deletes the notes about the replaced snapshots, unless something is left
-   * for the next purge.
+   * Deletes the notes about the replaced snapshots and the mark of this purge,
+   * unless something is left for the next purge.
    */
   async #end(isMarked: boolean): Promise<void> {
     if (this.#left.size > 0) return;

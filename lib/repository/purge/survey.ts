@@ -74,7 +74,7 @@ export interface Survey {
   layersWithContents: Set<string>;
 }
 
-/** Returns the paths of a snapshot that a purge deletes. */
+/** Returns the paths that a purge deletes from a snapshot. */
 export function deletedPaths({ paths, found, same }: Target): string[] {
   return [...paths.list.filter((path) => found.has(path)), ...same];
 }
@@ -185,8 +185,8 @@ class SurveyWork {
   /** The last entry whose content was added to `contents`. */
   #last: TreeEntry | undefined;
   /**
-   * The files outside the requested paths that have another name (hard link)
-   * inside them, by path.
+   * The files outside the requested paths that have another name (hard link) in
+   * one of these paths, by path.
    */
   readonly #linked = new Map<string, SameContent>();
 
@@ -276,7 +276,7 @@ class SurveyWork {
   }
 
   #addContent(entry: TreeEntry): void {
-    // Many snapshots share an entry, so the same entry often arrives several
+    // Many snapshots share an entry, so the same entry is often added several
     // times in a row.
     if (entry.kind !== "file" || entry === this.#last) return;
     this.#last = entry;

@@ -514,8 +514,8 @@ class Rekey {
 }
 
 /**
- * Throws an error if manifests list an object only with another size or
- * SHA-256.
+ * Throws an error if manifests list an object, but only with a different size
+ * or SHA-256.
  */
 function checkIntact(object: ObjectRecord, manifests: RekeyedManifests): void {
   if (manifests.isIntact(object)) return;

@@ -86,8 +86,8 @@ export class RekeyedManifests {
   }
 
   /**
-   * Returns whether the size and SHA-256 of an object are listed by a manifest,
-   * or no manifest lists the object. If a trusted manifest lists the object,
+   * Returns whether a manifest lists an object with its size and SHA-256, or no
+   * manifest lists the object. If a trusted manifest lists the object,
    * untrusted manifests are ignored.
    */
   isIntact({ name, size, sha256 }: ObjectRecord): boolean {
@@ -123,9 +123,9 @@ export class RekeyedManifests {
   /**
    * Replaces trusted manifests with as few new ones as possible. Two kinds of
    * manifests are replaced: those that list an outdated SHA-256 of an object
-   * and, if `list` stored more than one, those that it stored. The new
-   * manifests are signed, and list everything else that the old ones list. If
-   * an object matches none of the lines that list it, all of these lines are
+   * and, if `list` stored more than one manifest, those that `list` stored. The
+   * new manifests are signed, and list everything else that the old ones list.
+   * If an object matches none of the lines that list it, all of these lines are
    * kept, so that a verification reports the object. Does nothing if `list` has
    * stored no manifest since the last call.
    *
@@ -178,7 +178,10 @@ export class RekeyedManifests {
     for (const { name } of going) await this.#repository.files.delete(name);
   }
 
-  /** Yields each undamaged manifest, with whether it is trusted. */
+  /**
+   * Yields each undamaged manifest of the repository, and whether it is
+   * trusted.
+   */
   async *#manifests(): AsyncGenerator<[Manifest, boolean]> {
     const { files, id, isTrusted } = this.#repository;
     for await (const manifest of readManifests(files, () => {})) {

@@ -210,7 +210,8 @@ async function idOf(store: Store): Promise<string> {
 
 /**
  * Repairs a damaged record: copies the record to `damaged/`, and then corrects
- * it with the help of its own checksum if possible. Otherwise, deletes it.
+ * it with the help of its own checksum. A record that cannot be corrected is
+ * deleted.
  */
 async function repairRecord(
   store: Store,

@@ -244,7 +244,9 @@ async function standIn(
   return undefined;
 }
 
-/** Returns whether a snapshot has every entry of a plan that is not lost. */
+/**
+ * Returns whether a snapshot has every entry that a plan keeps or stores again.
+ */
 async function hasPlanned(
   storage: Storage,
   { layers }: SnapshotRecord,
