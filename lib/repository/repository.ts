@@ -204,9 +204,9 @@ export class Repository {
    * Creates a repository.
    *
    * For a storage in a folder, the mode of the folder determines the modes of
-   * all files in it. By default, a new folder, and an empty folder that all
-   * users can access, gets a mode with which only its owner has access,
-   * whatever the umask is. Any other folder keeps its mode.
+   * all files in it. By default, a new folder gets a mode with which only its
+   * owner has access, whatever the umask is. An existing empty folder that all
+   * users can access gets the same mode. Any other folder keeps its mode.
    *
    * @param storage An empty storage.
    * @param options The compression, `zstd` by default, and the first key of an
@@ -245,8 +245,8 @@ export class Repository {
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged; `unsupported` if its format is newer than this version of deltar
-   * reads; `key` if it is encrypted and no key, or only a wrong one, is given;
-   * `mismatch` if its recipient, admin key or id differs from the option
+   * can read; `key` if it is encrypted and no key, or only a wrong one, is
+   * given; `mismatch` if its recipient, admin key or id differs from the option
    * `recipient`, `admin` or `id`, or if its only key file belongs to another
    * repository.
    */
@@ -1119,7 +1119,7 @@ export class Repository {
    * Finally, repacks volumes of which only a small share is needed. Snapshots
    * can be taken during a prune. A prune can be killed at any time.
    *
-   * A user who may only add snapshots cannot make a prune remove the snapshots
+   * A user who can only add snapshots cannot make a prune remove the snapshots
    * of others. The rules do not count snapshots with a wrong time or order (see
    * `judge`). Nothing is removed if the new snapshots are unusual and
    * `onUnusual` does not return true.
@@ -1160,7 +1160,7 @@ export class Repository {
   async planRekey(options: RekeyOptions = {}): Promise<RekeyPlan> {
     checkReads(this.#store, "rekey");
     checkRekey("planRekey()", options);
-    // Only encrypted repositories load the ciphers.
+    // The ciphers are loaded only for encrypted repositories.
     const { planRekey } = await import("./rekey/rekey.ts");
     return await planRekey(this.#store, options);
   }
@@ -1238,16 +1238,16 @@ export class Repository {
    * Deletes files and folders from all snapshots, or only from those in the
    * option `from`, and their contents from the repository. Each snapshot that
    * has one of the paths is replaced by a snapshot without the path. The record
-   * of the new snapshot names the purge. Removed snapshots and safety snapshots
-   * are replaced, too. A purge cannot be undone.
+   * of the new snapshot has the time of the purge and the purged paths. Removed
+   * snapshots and safety snapshots are replaced, too. A purge cannot be undone.
    *
    * Content that other files also have is kept, unless `all` is set. Copies of
    * the repository, versions of objects that a bucket keeps, and caches of
    * other machines are not changed.
    *
    * Snapshots can be taken during a purge, but a prune cannot run. A purge can
-   * be killed at any time without losing other files. The same call can be made
-   * again to complete it.
+   * be killed at any time, and other files are not lost. The same call can be
+   * made again to complete the purge.
    *
    * @param paths The files and folders. Folders are purged with everything in
    * them.
@@ -1516,7 +1516,7 @@ export class Repository {
    * @param options The signal that ends the work.
    * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`,
    * `truncated` or `limit` if the record is damaged; `unsupported` if its
-   * version is newer than this version of deltar reads.
+   * version is newer than this version of deltar can read.
    */
   async readRecord(
     id: string,

@@ -111,7 +111,7 @@ export interface RekeyPlan {
    */
   atWork: string[];
   /**
-   * The objects that cannot be rekeyed because they are damaged, with a
+   * The objects that cannot be rekeyed because they are damaged, each with a
    * description of the damage.
    */
   damage: { object: string; message: string }[];

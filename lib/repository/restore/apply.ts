@@ -256,8 +256,8 @@ export class PlanApplier {
 
   /**
    * Starts threads and returns them. Returns `undefined` if there are too few
-   * small files, or if `onStep` is set. Without threads, tests see every step
-   * in order.
+   * small files, or if `onStep` is set, because tests must see every step in
+   * order.
    */
   #startThreads(): WriterThreads | undefined {
     if (this.#options.onStep !== undefined) return undefined;
@@ -335,8 +335,8 @@ export class PlanApplier {
    * Flushes all written files and folders to the disk, except for the mode,
    * time and owner of folders.
    *
-   * @param all Whether to flush every file and folder of the target, because an
-   * earlier process might have left data that is not flushed.
+   * @param all Whether to flush every file and folder of the target. This is
+   * necessary if an earlier process might have left data that is not flushed.
    */
   async sync(all: boolean): Promise<void> {
     this.#options.onStep?.("sync");
@@ -558,8 +558,8 @@ export class PlanApplier {
   }
 
   /**
-   * Deletes the content of a folder. If a part of the content was not saved,
-   * throws without deleting anything.
+   * Deletes the content of a folder. Throws without deleting anything if a part
+   * of the content was not saved.
    */
   #empty(folder: string): void {
     const inside = this.#deletedIn(folder);

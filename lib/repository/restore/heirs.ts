@@ -23,8 +23,8 @@ export class Heirs {
   /** The entries that cannot be restored under their own paths, by path. */
   readonly #lost = new Map<string, LinkableEntry>();
   /**
-   * The paths of the hard links that become the lost entries, by the paths of
-   * the lost entries.
+   * The paths of the hard links that are restored in place of the lost entries,
+   * by the paths of the lost entries.
    */
   readonly #heirs = new Map<string, string>();
 

@@ -278,7 +278,8 @@ export function withoutAbsentLink(
   const first = instead.get(target);
   if (first !== undefined) return withJson({ ...entry, target: first });
   const linked = tree.byPath.get(target);
-  // The tree is invalid. The restore reports that the link fails.
+  // If the link has no valid target, the tree is invalid. The restore then
+  // reports that the link cannot be restored.
   if (linked === undefined || !isLinkable(linked)) return entry;
   instead.set(target, entry.path);
   return withJson({ ...linked, path: entry.path });
@@ -319,15 +320,15 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * The paths of the snapshot's entries that were the first to be found at an
-   * existing inode with several names. The keys are device and inode numbers.
+   * The path of the first entry of the snapshot that was found at each inode
+   * with several names. The keys are device and inode numbers.
    */
   readonly #claimed = new Map<string, string>();
   /** The other names of each entry with hard links, by its first name. */
   readonly #groups: ReadonlyMap<string, readonly string[]>;
   /**
-   * The files, named pipes and devices that get a new inode, so that their
-   * other names must be linked again.
+   * The files, named pipes and devices that get a new inode, so their other
+   * names must be linked again.
    */
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
@@ -739,7 +740,7 @@ class Planner {
 
   /**
    * Returns whether an earlier entry of the snapshot was found with the same
-   * inode. If not, and if the inode has several names, records the inode.
+   * inode. Otherwise, records the inode if it has several names.
    */
   #isClaimed({ path }: TreeEntry, stat: FileStat): boolean {
     if (stat.links === 1) return false;
@@ -919,8 +920,8 @@ function isSameMetadata(wanted: Metadata, stat: FileStat): boolean {
 }
 
 /**
- * Returns whether an existing entry has the wanted mode. On Windows, which
- * stores only whether a file is writable, nothing else is compared.
+ * Returns whether an existing entry has the wanted mode. On Windows, only the
+ * write permission of files is compared, because Windows stores nothing else.
  */
 function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
   if (kind === "symlink") return true;
