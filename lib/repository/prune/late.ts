@@ -9,7 +9,8 @@ import { countedByAll, type JudgedGroup } from "./judged.ts";
  *   `by` is the id of the later snapshot. It is present only if the later
  *   snapshot may be forged, because earlier prunes counted this snapshot but
  *   not the later one, or because there was no earlier prune.
- * - `unlisted`: an earlier prune counted a later snapshot, but not this one.
+ * - `unlisted`: an earlier prune counted a later snapshot, but did not count
+ *   this one or counted it with another time.
  * - `first`: this snapshot claims to be the first of its directory, but an
  *   earlier prune counted a snapshot that sorts before it.
  */
@@ -56,8 +57,8 @@ export function findLate(
   hasParents: boolean,
 ): Map<SnapshotRecord, Late> {
   const originals = findOriginals(records);
-  // `newest` is the newest counted snapshot that still exists. The user may
-  // have removed newer snapshots.
+  // `newest` is the id of the newest counted snapshot that still exists. The
+  // user may have removed newer snapshots.
   const known = judged.map(({ times }) => ({
     times,
     newest: records.findLast(({ id }) => times.has(id))?.id ?? "",

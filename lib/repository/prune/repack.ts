@@ -17,7 +17,7 @@ export interface KeptRange {
   length: number;
   /**
    * Called with the bytes of the range, if some of its contents are not needed.
-   * Returns bytes of the same length without these contents.
+   * Returns bytes of the same length in which these contents are blanked.
    */
   change?: (bytes: Uint8Array) => Promise<Uint8Array>;
 }

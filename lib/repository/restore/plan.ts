@@ -261,8 +261,8 @@ function pick(
 
 /**
  * Returns an entry or, for a hard link to a path that is not chosen, the linked
- * entry under the link's path. Later links to the same entry are changed to
- * link to that path.
+ * entry under the link's path. Later links to the same entry are changed into
+ * links to that path.
  *
  * @param instead The replacements of linked paths that are not chosen, by the
  *   linked path. New replacements are added.
