@@ -78,8 +78,8 @@ export interface Scrubbed {
 const MAX_SHARED_BYTES = 4 << 20;
 
 /**
- * Deletes everything that only replaced snapshots needed. Rewrites a volume if
- * other snapshots need only some of its contents.
+ * Deletes everything that only replaced snapshots needed. If other snapshots
+ * need a part of a volume, the volume is rewritten with only this part.
  *
  * @param store The repository.
  * @param lease The lease, which is checked before irreversible steps.
@@ -107,8 +107,8 @@ export async function scrub(
  * Deletes the intents of prunes and purges that were interrupted while they
  * rewrote volumes. The id of such a run is the id of a mark. If a prune has
  * deleted the mark since then, the id is in the name of the new volume of a
- * move. A run that is only suspended finds that it has lost the lease and its
- * intent.
+ * move. A run that is only suspended later finds that it has lost the lease and
+ * its intent.
  */
 async function endDeadRuns(
   { storage }: Store,
