@@ -107,7 +107,7 @@ export async function scrub(
  * Deletes the intents of prunes and purges that were interrupted while they
  * rewrote volumes. The id of such a run is the id of a mark. If a prune has
  * deleted the mark since then, the id is in the name of the new volume of a
- * move. A run that is only suspended later finds that it has lost the lease and
+ * move. When a suspended run continues, it finds that it has lost the lease and
  * its intent.
  */
 async function endDeadRuns(
