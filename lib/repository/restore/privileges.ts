@@ -15,7 +15,7 @@ const SET_ID = 0o6000;
  *
  * - set-user-ID and set-group-ID bits;
  * - extended attributes of the namespaces `security` and `trusted`;
- * - if this process may change owners, an owner and group other than those of
+ * - if this process can change owners, an owner and group other than those of
  * this process or of the existing entry.
  *
  * @param entry The entry of the snapshot.

@@ -172,8 +172,8 @@ class RemovalByRules implements RemovalPolicy {
   }
 
   /**
-   * Returns whether the option `paths` selects a path that is not in the
-   * snapshot.
+   * Returns whether a path is not in the snapshot and is selected by the option
+   * `paths`.
    */
   #isNew(path: string): boolean {
     const isChosen =
@@ -183,8 +183,8 @@ class RemovalByRules implements RemovalPolicy {
 
   /**
    * Returns the reason why the snapshot would not contain a path even if the
-   * path had existed: the snapshot skipped or excluded it, or its rules exclude
-   * it. Returns `undefined` if the snapshot would contain the path.
+   * path had existed then: the snapshot skipped or excluded it, or its rules
+   * exclude it. Returns `undefined` if the snapshot would contain the path.
    */
   #whyLeftOut(path: string, kind: FileStat["kind"]): string | undefined {
     for (let at = path; at !== ""; at = parentPath(at)) {

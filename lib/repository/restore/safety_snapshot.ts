@@ -261,8 +261,8 @@ function pathsToSave(
 
 /**
  * Adds paths and the folders above them, spelled as the directory lists them.
- * Paths that are already in the set keep their spelling, because the plan can
- * spell them differently on some disks.
+ * If the set already has a path in another spelling that the disk treats as the
+ * same name, the path is not added again.
  */
 function addListed(
   paths: Set<string>,
@@ -290,8 +290,8 @@ function addListed(
 }
 
 /**
- * Returns all names, within the directory, of those files, named pipes and
- * devices among `paths` that have several names.
+ * Returns all paths in the directory that are hard links to the same file,
+ * named pipe or device as one of `paths`.
  */
 function otherNames(
   onDisk: TargetDirectory,

@@ -162,7 +162,7 @@ export class ThreadedFiles {
 
   /**
    * Sends a batch to the threads. Resolves when the threads can take another
-   * one.
+   * batch.
    */
   async #send(batch: Batch): Promise<void> {
     this.#open.delete(keyOf(batch.piece));

@@ -34,8 +34,9 @@ export interface UndoneChanges {
   /** The entries to restore, in path order. */
   entries: TreeEntry[];
   /**
-   * The paths of those folders in `entries` that are restored only because
-   * other entries are in them. Their modes, times and owners are not restored.
+   * The paths of existing folders that are in `entries` only because other
+   * entries are in them. The mode, time or owner of these folders has changed,
+   * and is not restored.
    */
   above: Set<string>;
   /** The paths to delete, in path order. */
@@ -170,8 +171,8 @@ export class ChangesToUndo {
   }
 
   /**
-   * Adds the folders above the chosen entries. A folder that still has its
-   * earlier mode, time and owner keeps them.
+   * Adds the folders above the chosen entries. Adds a folder to `above`, too,
+   * if it exists and no longer has its earlier mode, time and owner.
    */
   #addAbove(
     chosen: Map<string, TreeEntry>,
@@ -250,8 +251,9 @@ function* isUntouched(
 
 /**
  * Returns whether a path on the disk has the kind, content, mode and owner of
- * an entry. For a folder, only the kind is compared. A missing entry is equal
- * to a path that does not exist.
+ * an entry. For a folder, only the kind is compared. For a hard link, returns
+ * whether the path and the target of the link are the same file. If there is no
+ * entry, returns whether the path does not exist.
  */
 function* isOnDisk(
   entry: TreeEntry | undefined,

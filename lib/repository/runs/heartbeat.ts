@@ -5,8 +5,8 @@ import { readIfThere } from "../format/note.ts";
 
 /**
  * The interval between the heartbeats of a run or lease, in milliseconds. A
- * prune watches a silent run or lease for three intervals before it considers
- * the run dead or takes over the lease (`DEFAULT_PATIENCE_MS` in
+ * prune waits for three intervals without a heartbeat before it considers the
+ * run dead or takes over the lease (`DEFAULT_PATIENCE_MS` in
  * `../prune/defaults.ts`).
  */
 const BEAT_MS = 15_000;

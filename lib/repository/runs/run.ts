@@ -235,8 +235,9 @@ export class Run {
   }
 
   /**
-   * Stores the commit record. If it turns out that a prune has declared the run
-   * dead, deletes the record, because the prune may delete the run's objects.
+   * Stores the commit record. If a prune has declared the run dead in the
+   * meantime, deletes the record again, because the prune may delete the run's
+   * objects.
    *
    * @param bytes The record.
    * @param onStored Called after the record is stored, while the intent is

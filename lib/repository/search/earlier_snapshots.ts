@@ -134,7 +134,8 @@ export class EarlierSnapshots {
    * @param like A snapshot of the same directory.
    * @param first Called if the snapshot directly before the id is of another
    * directory. Returns the first snapshot of the directory that is not before
-   * the id. The record of this snapshot names the snapshot's parent.
+   * the id. If the repository has the parent of this snapshot, the parent is
+   * the result.
    */
   async #before(
     id: string,

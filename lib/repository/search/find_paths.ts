@@ -220,8 +220,8 @@ class Search {
   }
 
   /**
-   * Records the matching entry that the last added snapshot has for a path;
-   * `undefined` if there is none.
+   * Records the matching entry that the last added snapshot has for a path.
+   * `entry` is `undefined` if the snapshot has none.
    */
   #set(path: string, entry: HashedEntry | undefined): void {
     const at = this.#records.length - 1;

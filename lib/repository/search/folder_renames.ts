@@ -13,9 +13,10 @@ import { newPathOf, oldPathOf } from "./renames.ts";
 const MAX_FOLLOWED_FILES = 8;
 
 /**
- * Returns the old path of a renamed folder: the path of the deleted folder that
- * had the largest number of the first files of the new folder at the same
- * relative paths. Returns `undefined` if there is no such folder.
+ * Returns the old path of a renamed folder. The first files of the new folder
+ * are searched for in the old snapshot. The deleted folder that had the largest
+ * number of them, at the same relative paths, is the old folder. Returns
+ * `undefined` if there is no such folder.
  *
  * @param readers The readers of layers.
  * @param before The old snapshot, which does not have the folder.
@@ -37,9 +38,10 @@ export async function oldFolderOf(
 }
 
 /**
- * Returns the new path of a renamed folder: the path of the new folder that has
- * the largest number of the first files of the old folder at the same relative
- * paths. Returns `undefined` if there is no such folder.
+ * Returns the new path of a renamed folder. The first files of the old folder
+ * are searched for in the new snapshot. The added folder that has the largest
+ * number of them, at the same relative paths, is the new folder. Returns
+ * `undefined` if there is no such folder.
  *
  * @param readers The readers of layers.
  * @param before The old snapshot, which has the folder.
@@ -61,9 +63,10 @@ export async function newFolderOf(
 }
 
 /**
- * Returns the other folder that has the largest number of the first files of a
- * folder at the same relative paths. Returns `undefined` if none of the files
- * is found, or if a snapshot has both folders.
+ * Searches for the first files of a folder, and returns the other folder that
+ * has the largest number of them at the same relative paths. Returns
+ * `undefined` if none of the files is found, or if `record` also has the other
+ * folder.
  *
  * @param search Called with each of these files. Returns the other path of the
  * file; `undefined` if there is none.

@@ -338,9 +338,9 @@ class History {
    * Returns the first snapshot that has the state of a path, if the layer names
    * this snapshot. A layer names the snapshot if the state was stored by an
    * earlier run than the layer. Returns `undefined` if the layer names no
-   * snapshot, or if the named snapshot does not confirm that it has stored the
-   * state: it may have been replaced, copied from another repository, or
-   * forged.
+   * snapshot, or if the trees do not show that the named snapshot has the same
+   * state. For example, the snapshot might have been replaced, copied from
+   * another repository, or forged.
    */
   async #startByAge(
     newest: SnapshotRecord,
@@ -370,10 +370,10 @@ class History {
   }
 
   /**
-   * Returns the first of the snapshots with a layer that neither skipped nor
-   * excluded a path. None of these snapshots has the path. Returns `undefined`
-   * if there is no such snapshot, or if both the first and the newest of the
-   * snapshots skipped or excluded the path.
+   * Searches the snapshots that have a layer. None of them has the path.
+   * Returns the first of them that neither skipped nor excluded the path;
+   * `undefined` if there is none, or if both the first and the newest of them
+   * skipped or excluded the path.
    */
   async #startOf(
     newest: SnapshotRecord,

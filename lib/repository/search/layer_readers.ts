@@ -19,7 +19,7 @@ export interface Located {
   /**
    * The id of the run that last changed the path or, if the path is a
    * directory, a path in it, according to the layers. This is the run that
-   * wrote `layer`, or an earlier one. Absent if it is not known.
+   * wrote `layer`, or an earlier one. Absent if the run is not known.
    */
   since?: string;
 }

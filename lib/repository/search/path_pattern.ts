@@ -11,7 +11,7 @@ const PATHS_PER_MATCHER = 4096;
 export interface PathPattern {
   /**
    * Returns whether a path matches. If `onlyFolders` is `true`, the caller must
-   * check that the path is that of a directory.
+   * check that the path leads to a directory.
    */
   matches: (path: string) => boolean;
   /** Whether only directories match. */

@@ -373,7 +373,8 @@ class Bases {
         },
         ...basis && { refine: refining(basis) },
         replacesDeltas: isBound,
-        // The next snapshot need not derive the signature if the file grows.
+        // With the kept signature, the next snapshot need not derive one if the
+        // file grows.
         resigned: isKept && literals.size >= MIN_DERIVED_BYTES
           ? "new"
           : undefined,

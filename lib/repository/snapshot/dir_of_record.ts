@@ -7,7 +7,7 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
  * Opens the directory or directories of a snapshot with the snapshot's rules,
  * so that another snapshot can be taken.
  *
- * @param record The snapshot, which this machine has taken.
+ * @param record The snapshot, which this machine took.
  * @param neverTouch The paths on this machine that a snapshot never reads, such
  * as the repository and the caches of deltar.
  * @throws {DeltarError} `not-found` if a directory no longer exists, `io` if

@@ -53,8 +53,8 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    * Reads the trees of snapshots of other directories.
    *
    * @param storage The repository's storage.
-   * @param others The snapshots. If several of them have the same content, the
-   * first of them is used.
+   * @param others The snapshots. If several snapshots have the same content,
+   * the first one is used.
    * @param onDamage Called with the error of each tree that cannot be read
    * completely. From such a tree, only the contents that were read before the
    * error are used.

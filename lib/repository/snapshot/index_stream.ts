@@ -75,7 +75,7 @@ const FOLDER_MODE = 0o755;
  */
 const MAX_ID = 2 ** 32 - 1;
 /**
- * The earliest time, in nanoseconds since 1970, that, as a number of seconds,
+ * The earliest time, in nanoseconds since 1970, for which the number of seconds
  * does not fit into a signed integer of 64 bits.
  */
 const END_OF_TIME_NS = 2n ** 63n * 1_000_000_000n;
@@ -526,7 +526,8 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
     return "the target of the link is invalid";
   }
   if (target !== undefined && isTooLong(target)) {
-    return `the target of the link is too long: ${target.length} characters`;
+    return `the target of the link is too long: ${target.length} characters; ` +
+      "the limit is 16,383 characters and 2,048 segments";
   }
   if (mtime < -END_OF_TIME_NS || mtime >= END_OF_TIME_NS) {
     return "the modification time in seconds does not fit into 64 bits";

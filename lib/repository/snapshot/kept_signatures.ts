@@ -115,7 +115,7 @@ export class KeptSignatures {
         { inNewFolder: true, isPrivate: true, mayBeLost: true },
       );
     } catch {
-      // The signature is not kept, because the folder is not writable.
+      // The signature is not kept, for example because the disk is full.
     }
   }
 
@@ -141,7 +141,7 @@ export class KeptSignatures {
       }
       for (const name of going) await removeFile(`${this.#folder}/${name}`);
     } catch {
-      // The next snapshot tries again.
+      // The next snapshot tries to delete the files again.
     }
   }
 

@@ -103,10 +103,11 @@ export class KeptState {
 }
 
 /**
- * Returns the snapshot that was last restored into a directory, if the restore
- * is newer than the parent. Otherwise returns `undefined`. A snapshot or a note
- * of a restore that is damaged, was removed or cannot be decrypted is ignored,
- * because the next snapshot can be taken without it.
+ * Returns the snapshot that was last restored into a directory. Returns
+ * `undefined` if the restore is older than the parent or was undone. Also
+ * returns `undefined` if the snapshot is missing, or if a record, tree or note
+ * is damaged or cannot be decrypted, because the next snapshot can be taken
+ * without it.
  */
 async function lastRestored(
   store: Store,

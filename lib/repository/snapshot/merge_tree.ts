@@ -85,7 +85,7 @@ async function fromBefore(
   const basis = delta.path ?? entry.path;
   const old = await parent.find(basis);
   if (old?.kind !== "file") {
-    throw new TypeError(`${basis}: the basis of a delta was not a file`);
+    throw new TypeError(`${basis}: the basis of a delta is not a file`);
   }
   const own = (piece: StoredPiece) => underItsName(piece, basis, entry.path);
   const content = old.content.map(own);

@@ -49,9 +49,9 @@ export class SnapshotEntries extends PackedEntries {
     facts: PackedFacts | undefined,
   ): void {
     const entry = this.#kept?.entry(found) ?? found;
-    // A system that does not store modes and owners reports made-up ones, and
-    // the remembered state has these. So an entry with a different mode or
-    // owner counts as changed since that state.
+    // A system that does not store modes and owners reports made-up ones, which
+    // are stored in the remembered state. An entry with its earlier mode or
+    // owner differs from that state, so it counts as changed.
     const isOther = isChanged || this.#kept !== undefined && !isMadeUp(entry);
     super.add(entry, place, isOther, facts);
     this.tally.add(entry);

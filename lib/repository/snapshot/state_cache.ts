@@ -30,7 +30,7 @@ import type { Store } from "../store/store.ts";
 
 const FORMAT = "deltar-state";
 /**
- * The version of the format. Version 2 had no creation times. Version 1 also
+ * The version of the format. Versions 1 and 2 had no creation times. Version 1
  * listed named pipes and devices as skipped.
  */
 const VERSION = 3;

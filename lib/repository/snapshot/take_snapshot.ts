@@ -562,9 +562,9 @@ function* sumsIn(list: EntryList): Generator<string> {
 }
 
 /**
- * Finds the last snapshot of a directory or of its former path. If there is
- * none, returns the last snapshots of other directories from which contents may
- * be taken over, among the records that were read during the search.
+ * Finds the last snapshot of a directory or of its former path, whichever is
+ * newer. If there is none, also returns the last snapshots of other directories
+ * that were read during the search, if their contents can be taken over.
  */
 async function findLast(
   store: Store,

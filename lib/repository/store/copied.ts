@@ -77,13 +77,13 @@ export class CopiedNotes {
   }
 
   /**
-   * Returns whether a stored note vouches for a record, and the signer of the
-   * note may vouch for records.
+   * Returns whether at least one stored note vouches for a record and comes
+   * from a signer that is allowed to vouch.
    *
    * @param record The record. Its label may be the current label instead of the
    * stored one.
    * @param mayVouch Called with the public key of the signer of a note. Returns
-   * whether this signer may vouch for records.
+   * whether this signer is allowed to vouch for records.
    * @throws {DeltarError} The errors of the storage.
    */
   async isVouched(
@@ -109,8 +109,8 @@ export class CopiedNotes {
   }
 
   /**
-   * Returns whether a note is about a record, and the signer of the note may
-   * vouch for the record.
+   * Returns whether a note vouches for a record and comes from a signer that is
+   * allowed to vouch.
    */
   async #vouches(
     name: string,
