@@ -372,7 +372,8 @@ async function prepareRevert(
   let history = newestFirst((await together(histories)).flat());
   const left = leftIn(onDisk);
   const cut = left.at(-1)?.data;
-  // If an undo or redo in this direction was interrupted, it is finished first.
+  // An interrupted undo is finished before another undo begins. The same
+  // applies to a redo.
   let group = cut?.work === way && typeof cut.of === "string"
     ? groupOf(history, cut.of)
     : groupToRevert(history, way, paths);

@@ -326,10 +326,7 @@ export interface RestoreJob {
    * `of`.
    */
   basis?: string;
-  /**
-   * Whether the directory itself is deleted after all steps, if it is then
-   * empty.
-   */
+  /** Whether the directory itself is deleted if it is empty after all steps. */
   removesRoot?: boolean;
 }
 

@@ -237,8 +237,8 @@ function isSameState(
 
 /**
  * Returns whether the state of a path on the disk is the state before the
- * changes or the state after them. If `isMixed` is true, only the state before
- * the changes counts.
+ * changes or the state after them. If `isMixed` is `true`, only the state
+ * before the changes counts.
  */
 function* isUntouched(
   { before, after, isMixed }: PathStates,

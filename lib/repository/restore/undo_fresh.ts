@@ -27,10 +27,7 @@ export interface FreshUndo {
    * changed after the restore.
    */
   plan: RestorePlan;
-  /**
-   * Whether the directory itself is deleted after all steps, if it is then
-   * empty.
-   */
+  /** Whether the directory itself is deleted if it is empty after all steps. */
   removesRoot: boolean;
 }
 

@@ -191,7 +191,7 @@ class ContentTable {
 
   /**
    * Adds a content, unless it is in the table or the table is full. Returns
-   * whether it was added.
+   * whether the content was added.
    */
   add(sha256: string, tree: number, path: string): boolean {
     fillHex(this.#sum, sha256);

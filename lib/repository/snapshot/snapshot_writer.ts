@@ -148,7 +148,7 @@ export class SnapshotWriter implements AsyncDisposable {
 
   /**
    * Aborts the volumes that are being written, and deletes the stored volumes,
-   * except for those with which `onStored` was called. Has no effect after
+   * except for those that were passed to `onStored`. Has no effect after
    * `closeVolumes`.
    *
    * @param error The error that made the snapshot fail.
