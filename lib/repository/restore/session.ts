@@ -596,10 +596,11 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 
 /**
  * Returns the snapshot that probably contains most of the content to be saved.
- * If the snapshot with the id `of` belongs to the directory, this is the last
- * snapshot of the directory. Otherwise it is the snapshot with the id `of`
- * itself, because finding a snapshot of the directory could require reading all
- * records. Returns `undefined` if the snapshot is missing or damaged.
+ * If the snapshot with the id `of` belongs to the directory, the last snapshot
+ * of the directory is returned. Otherwise the snapshot with the id `of` itself
+ * is returned, because finding a snapshot of the directory could require
+ * reading all records. Returns `undefined` if the snapshot is missing or
+ * damaged.
  */
 async function basisOf(
   store: Store,

@@ -22,7 +22,7 @@ export interface PathUsage {
   stored: number;
 }
 
-/** A range of a volume that has bytes of several folders. */
+/** A range of a volume that can have bytes of several folders. */
 interface SharedRange {
   /** The length of the range in bytes. */
   length: number;
