@@ -29,7 +29,7 @@ export class PassingFault extends Error {
    * Wraps a fault that might be temporary.
    *
    * @param fault The error that the caller gets if no attempt succeeds.
-   * @param limits The delay before the next attempt, in milliseconds (default:
+   * @param limits The delay that the server asks for, in milliseconds (default:
    *   0), and the maximum number of attempts (default: no maximum).
    */
   constructor(
@@ -45,18 +45,19 @@ export class PassingFault extends Error {
 }
 
 /**
- * Calls `work` until it succeeds, throws something other than a `PassingFault`,
- * or has been called `attempts` times or as often as the fault allows. Between
- * calls, waits for a random time, so that many clients do not retry at the same
- * moment. The maximum of this time doubles with each call ("full jitter",
- * Exponential Backoff And Jitter, AWS Architecture Blog, 2015). If the server
- * asks for a longer delay, waits for that delay, but at most for 20 seconds.
+ * Calls `work` until it succeeds or throws something other than a
+ * `PassingFault`. The number of calls is limited by `attempts` and by the fault
+ * itself. Between calls, waits for a random time, so that many clients do not
+ * retry at the same moment. The maximum of this time doubles with each call
+ * ("full jitter", Exponential Backoff And Jitter, AWS Architecture Blog, 2015).
+ * If the server asks for a longer delay, waits for that delay, but for at most
+ * 20 seconds.
  *
  * @param work Called with the number of earlier attempts.
  * @param options The maximum number of attempts, 8 by default, and a signal
  *   that ends the attempts.
- * @throws {DeltarError} `aborted` if the signal fired; the error in the last
- *   fault if no attempt succeeded.
+ * @throws {DeltarError} `aborted` if the signal fired; the `fault` of the last
+ *   `PassingFault` if no attempt succeeded.
  * @throws Any error of `work` that is not a `PassingFault`.
  */
 export async function retried<Result>(

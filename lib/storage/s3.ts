@@ -212,7 +212,8 @@ export class S3Storage implements Storage {
 
   /**
    * Aborts unfinished uploads, such as those of killed writers, because the
-   * service charges for their parts. An upload that cannot be aborted is kept.
+   * service charges for their parts. Continues without an error if an upload
+   * cannot be aborted.
    *
    * @param before The time in milliseconds since 1970. Only uploads that were
    *   begun earlier are aborted.
@@ -271,8 +272,8 @@ export class S3Storage implements Storage {
 }
 
 /**
- * The pages of a listing. Throws an error if a faulty service would continue
- * the listing forever.
+ * A check of the pages of a listing. Its methods throw an error if a faulty
+ * service seems to continue the listing forever.
  */
 class Pages {
   readonly #location: string;

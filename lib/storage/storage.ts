@@ -63,13 +63,14 @@ export interface PutOptions {
  * An implementation guarantees:
  *
  * - **Complete or not at all.** A reader never sees a part of an object,
- *   neither while the object is being written nor after a `put` has failed.
+ *   whether the object is still being written or its `put` has failed.
  * - **Stored objects stay stored.** Once `put` resolves, a crash does not lose
  *   the object, every `get` that begins later finds it, and every `list` that
  *   begins later includes it.
  * - **A fault is never reported as absence.** `not-found` and `exists` are
  *   thrown only if the storage itself reported that the object is absent or
- *   present. A missing bucket or network, or refused access, is an `io` error.
+ *   present. A missing bucket, a network failure and refused access are `io`
+ *   errors.
  * - **No short reads.** A `get` yields exactly the bytes of its range or
  *   throws. If a response ends early, the rest is requested again, or the error
  *   is `truncated` or `io`.

@@ -128,8 +128,8 @@ function hashName(): string {
 
 /**
  * Returns the machine's name. If the runtime is not permitted to read the name,
- * returns a name that no other process uses. No other process then deletes the
- * files of this process as abandoned.
+ * returns a random name that no other process uses, so that no other process
+ * deletes the files of this process as abandoned.
  */
 function hostname(): string {
   try {

@@ -4,9 +4,10 @@ import type { Storage, StoredObject } from "./storage.ts";
 /**
  * Returns a storage whose reads, writes and listings end with an error of code
  * `aborted` when a signal fires, so that the signal need not be passed to each
- * function that uses the storage. After the signal has fired, objects cannot be
- * deleted through the returned storage either: cleanup after an abort must use
- * the original storage. A call that passes its own signal uses only that signal.
+ * function that uses the storage. After the signal has fired, the returned
+ * storage does not delete objects either, so cleanup after an abort must use
+ * the original storage. A call that passes its own signal uses only that
+ * signal.
  *
  * @param storage The storage that the result uses.
  * @param signal The signal. If it is `undefined`, the storage itself is

@@ -31,7 +31,7 @@ const UPDATED = 1;
 const MOVED = 2;
 const TOUCHED = 3;
 const DELETED = 4;
-/** The code for a path whose hard links changed, but not its content. */
+/** The code for a path whose hard links changed and whose content did not. */
 const RELINKED = 5;
 /**
  * The number that is added to the code of a change if the path is a directory.

@@ -6,7 +6,7 @@ const MIN_SLOTS = 1 << 10;
 
 /**
  * A hash table that finds files by the SHA-256 of their content. It takes 8 to
- * 16 bytes for each different content.
+ * 16 bytes for each distinct content.
  */
 export class ContentTable {
   readonly #entries: EntryRows;
@@ -56,7 +56,7 @@ export class ContentTable {
     return this.#slots[this.#slot()] - 1;
   }
 
-  /** Frees the table. After that, only `close` may be called. */
+  /** Frees the memory of the table, which cannot be used after that. */
   close(): void {
     this.#slots = new Uint32Array(0);
   }

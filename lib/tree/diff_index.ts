@@ -279,7 +279,7 @@ export class DiffIndex {
    * @throws {DeltarError} `truncated` if the first or last line is incomplete;
    * `corrupt` if another part is invalid; `unsafe` if a path is invalid, such
    * as one that leads out of the directory or is too long; `limit` if the first
-   * line has more than 1 MiB, and more than one JSON object or array for each 8
+   * line is longer than 1 MiB and has more than one JSON object or array per 8
    * bytes; `unsupported` if the version is newer than this library supports.
    */
   static decode(bytes: Uint8Array, object = "diff"): DiffIndex {

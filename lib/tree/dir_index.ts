@@ -171,8 +171,8 @@ export class DirIndex {
    */
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
-      // A map of all entries takes a lot of memory, so it is made only after
-      // many look-ups: one for every 32 entries.
+      // A map of all entries takes a lot of memory, so it is made only when the
+      // number of look-ups has reached 1/32 of the number of entries.
       if (this.#asked++ < this.entries.length / 32) return this.#search(path);
       this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
     }
@@ -232,7 +232,7 @@ export class DirIndex {
    * @throws {DeltarError} `truncated` if the first or last line is incomplete;
    * `corrupt` if another part is invalid; `unsafe` if a path is invalid, such
    * as one that leads out of the directory or is too long; `limit` if the first
-   * line has more than 1 MiB, and more than one JSON object or array for each 8
+   * line is longer than 1 MiB and has more than one JSON object or array per 8
    * bytes; `unsupported` if the version is newer than this library supports.
    */
   static decode(bytes: Uint8Array, object = "index"): DirIndex {

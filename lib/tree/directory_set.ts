@@ -9,8 +9,8 @@ export interface DirectorySet {
   common: string;
   /**
    * The paths of the directories below `common`, in path order. A directory
-   * inside another directory of the set is omitted. There is one path, `""`, if
-   * only one directory remains.
+   * inside another directory of the set is omitted. If only one directory
+   * remains, its path is `""`.
    */
   paths: string[];
 }

@@ -79,7 +79,9 @@ function load(): ((path: string) => XattrAccess) | undefined {
   });
 }
 
-/** Access to the attributes of one path, which are bits of a number. */
+/**
+ * Access to the attributes of one path. Each attribute is a bit of a number.
+ */
 export interface FileAttributes {
   /** Returns the attributes. */
   read(): number;

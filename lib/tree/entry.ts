@@ -37,7 +37,7 @@ export interface Metadata {
   xattrs?: Xattrs;
 }
 
-/** The number of a device, by which the system finds the driver. */
+/** The number of a device. The system uses this number to find the driver. */
 export interface DeviceNumber {
   /** The number of the driver. */
   major: number;
@@ -213,11 +213,11 @@ export type WalkedEntry = Entry & WalkedState;
 /** A file as a walk finds it. */
 export type WalkedFile = FileEntry & WalkedState;
 
-// If a reason for skipping or excluding a path depends on more than the path
-// and the kind of its entry, `unchanged_folders.ts` must also compare the other
-// facts, as it does for a size limit, or the walk must flag the entry as
-// doubtful. Otherwise, a snapshot would not notice that the reason no longer
-// applies.
+// Some reasons for skipping or excluding a path depend on more than the path
+// and the kind of its entry. For such a reason, either `unchanged_folders.ts`
+// must also compare the other facts, as it does for a size limit, or the walk
+// must flag the entry as doubtful. Otherwise, a snapshot would not notice that
+// the reason no longer applies.
 /**
  * The reason why a path is skipped or excluded; see {@linkcode Skipped.reason}.
  */

@@ -2,7 +2,8 @@ import type { IndexEntry } from "./dir_index.ts";
 
 /**
  * The entries of a state of a directory, in path order. They may be decoded on
- * demand, so a caller that reads all paths should call `path` rather than `at`.
+ * demand, so a caller that needs only paths should call `path` rather than
+ * `at`.
  */
 export interface EntryIndex {
   /** The number of entries. */

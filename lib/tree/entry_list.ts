@@ -106,7 +106,7 @@ export class EntryList extends EntryRows<StateWriter> {
     for (const [number, entry] of entries.oddIn(first, count)) {
       this.odd.set(number - first + start, entry);
     }
-    // Only the last entry of a run can be a directory.
+    // Only the last entry of a `KnownRun` can be a directory.
     if (!entries.isDirectory(first + count - 1)) return;
     const inside = `${entries.path(first + count - 1)}/`;
     this.#open.push({ inside, number: last });

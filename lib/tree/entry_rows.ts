@@ -21,8 +21,8 @@ export interface StoredEntries {
   /** Ten 32-bit words for each entry, in path order. See `WORDS`. */
   bytes: Uint8Array;
   /**
-   * The position in the list and the line of each entry that is not fully
-   * described by its state.
+   * The number and the JSON line of each entry that its state does not fully
+   * describe.
    */
   odd: [number, Line][];
 }
@@ -37,8 +37,8 @@ export interface EntryStates {
 
 /**
  * Entries of a directory, without their block checksums. Each entry takes 40
- * bytes and, if it is not fully described by its state, also an object. Names,
- * modes and times stay in the states.
+ * bytes. An entry that its state does not fully describe also takes an object.
+ * Names, modes and times stay in the states.
  */
 export class EntryRows<States extends EntryStates = EntryStates> {
   /** The states of the entries. */
@@ -53,16 +53,15 @@ export class EntryRows<States extends EntryStates = EntryStates> {
    */
   protected readonly odd: Map<number, HashedEntry>;
   #folder = { number: ROOT, path: "" };
-  /** The position at which the last search of `get` ended. */
+  /** The position where the last search of `get` ended. */
   #last = 0;
 
   /**
-   * Makes the entries.
+   * Makes an instance from states and rows.
    *
    * @param states The states of the entries.
    * @param rows The rows of the entries; see `WORDS`.
-   * @param odd The entries that are not fully described by their state, by
-   * number.
+   * @param odd The entries that their state does not fully describe, by number.
    */
   constructor(
     states: States,
@@ -147,7 +146,7 @@ export class EntryRows<States extends EntryStates = EntryStates> {
   get(path: string): HashedEntry | undefined {
     let low = 0;
     let high = this.length;
-    // The first guesses are near the position at which the last search ended.
+    // The first guesses are near the position where the last search ended.
     let middle = Math.min(this.#last, high - 1);
     for (let step = 1; low < high; step *= 2) {
       const order = comparePaths(this.path(middle), path);

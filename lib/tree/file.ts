@@ -225,8 +225,8 @@ export function endsAll(error: unknown): boolean {
 }
 
 /**
- * Returns the reason for skipping a path after an error of a system call,
- * `vanished` or `unreadable`, and the message of the error.
+ * Returns the reason for skipping a path after a failed system call, and the
+ * message of the error. The reason is `vanished` or `unreadable`.
  */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const code = codeOf(error);
