@@ -104,7 +104,7 @@ export class S3Client {
     const { username, password, protocol } = this.#base;
     if (username || password || !/^https?:$/.test(protocol)) {
       throw new TypeError(
-        "invalid S3 endpoint; use an http(s) address without a user",
+        "invalid S3 endpoint; use an http(s) URL without a user name or password",
       );
     }
     const isVirtual = endpoint === undefined && !bucket.includes(".");

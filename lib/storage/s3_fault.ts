@@ -29,9 +29,9 @@ const MAX_TEXT_CHARACTERS = 1 << 16;
  */
 const ADVICE: Record<string, string> = {
   AccessDenied:
-    "access is denied; check AWS_ACCESS_KEY_ID and the permissions of its user " +
-    "(without the permission to list the bucket, a missing object is reported " +
-    "as denied access)",
+    "access is denied; check AWS_ACCESS_KEY_ID and the permissions of its user. " +
+    "If the user may not list the bucket, the service also denies access to " +
+    "missing objects",
   AuthorizationHeaderMalformed:
     "the service refuses the signature, probably because of a wrong region; " +
     "set AWS_REGION to the bucket's region",

@@ -350,8 +350,8 @@ function isSameNode(
 }
 
 /**
- * Returns whether two times differ by less than the rounding error of the
- * runtime, a microsecond.
+ * Returns whether two times differ by less than a microsecond, the maximum
+ * rounding error of the runtime.
  *
  * @param one A time in nanoseconds since 1970.
  * @param other Another time in nanoseconds since 1970.

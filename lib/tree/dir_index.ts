@@ -78,7 +78,7 @@ const EMPTY_ROOT: Metadata = withJson({
 export class DirIndex {
   /** All entries, in path order. */
   readonly entries: readonly IndexEntry[];
-  /** The mode, time and owner of the directory itself. */
+  /** The state of the directory itself. */
   readonly root: Metadata;
   /** The paths that were skipped or excluded, with the reasons. */
   readonly skipped: readonly Skipped[];

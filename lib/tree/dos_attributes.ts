@@ -90,8 +90,8 @@ export interface FileAttributes {
 }
 
 /**
- * Access to the attributes "hidden" and "system" of an entry, for {@linkcode
- * dosAttributes}.
+ * Access to the attributes "hidden" and "system" of an entry, for
+ * {@linkcode dosAttributes}.
  */
 export class DosAttributes implements XattrAccess {
   readonly #path: string;

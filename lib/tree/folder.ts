@@ -28,11 +28,11 @@ export type FolderVisitor = (
  * changes to a folder that was moved or replaced fail with `ENOENT` instead.
  *
  * A name is one segment. A name that is not valid UTF-8 has the form that
- * `decodeName` returns. Where the runtime has no calls for such names, they are
- * refused with `EILSEQ`, and are listed with U+FFFD in place of the invalid
- * bytes. The empty name, `.`, `..`, and names with a `/` or a NUL are refused
- * with `EINVAL`. Errors have a `path` and, on every system, a `code` as in
- * `node:fs`, such as `ENOENT`.
+ * `decodeName` returns. If the runtime has no calls for such names, methods
+ * refuse these names with `EILSEQ`, and listings have U+FFFD in place of the
+ * invalid bytes. The empty name, `.`, `..`, and names with a `/` or a NUL are
+ * refused with `EINVAL`. Errors have a `path` and, on every system, a `code` as
+ * in `node:fs`, such as `ENOENT`.
  */
 export interface Folder {
   /** The path by which the folder was opened, for messages. */
@@ -123,8 +123,9 @@ export interface Folder {
    */
   readLink(name: string): string;
   /**
-   * Creates a hard link to an entry in this folder that is not a folder. The
-   * link has the name `newName` in the folder `to`, which may be this folder.
+   * Creates a hard link to an entry in this folder. The entry must not be a
+   * folder. The link has the name `newName` in the folder `to`, which may be
+   * this folder.
    */
   link(name: string, to: Folder, newName: string): void;
   /**

@@ -257,9 +257,9 @@ class CallFolder implements Folder {
   }
 
   is(identity: Identity): boolean {
-    // The inode is enough, because a folder that replaced this one in a rename
-    // is on the same device. The roots of btrfs subvolumes are an exception:
-    // they all have the same inode, but different devices.
+    // Comparing the inodes is enough, because a folder that replaced this one
+    // in a rename is on the same device. The roots of btrfs subvolumes are an
+    // exception: they all have the same inode, but different devices.
     return this.#inode > BTRFS_ROOT && this.#inode === identity.inode ||
       isSameFile(this.identity(), identity);
   }

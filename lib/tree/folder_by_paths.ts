@@ -28,8 +28,8 @@ import { errorAt, systemError } from "./system_error.ts";
 import type { XattrAccess } from "./xattrs.ts";
 
 /**
- * The flag that opens a file without access to its content, which is possible
- * even if the file is unreadable.
+ * The flag that opens a file without access to its content. An unreadable file
+ * can be opened with this flag too.
  */
 const O_PATH = 0o10000000;
 

@@ -179,7 +179,7 @@ export class IgnoreRules {
   #folded: Compiled | undefined;
   /**
    * A matcher, which caches the results for the paths of one folder. A cache
-   * for the whole tree would grow without limit. Below a depth of
+   * for the whole tree would grow without limit. At depths of more than
    * `LEVELS_PER_MATCHER`, nested folders share a matcher.
    */
   #matcher: Ignore | undefined;
@@ -512,7 +512,7 @@ function inFolder<Result>(
 
 /**
  * Returns the git rules of the folders from `top` to the folder above `prefix`.
- * Only files that belong to a trusted owner are read.
+ * Files that do not belong to a trusted owner are ignored.
  */
 function rulesAbove(top: string, prefix: string): Rule[] {
   const trusted = trustedOwners(nodePath.join(top, prefix));

@@ -25,8 +25,7 @@ import { openTree, type WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
 /**
- * The number of entries that can be added without reading a file until the
- * clock is checked again.
+ * The number of entries between two checks of the clock while no file is read.
  */
 const KNOWN_ENTRIES_PER_CHECK = 64;
 
@@ -61,7 +60,7 @@ export interface IndexOptions {
    */
   onProgress?: (progress: IndexProgress) => void;
   /**
-   * Whether `onProgress` is passed the totals: `allEntries`, `allBytes` and
+   * Whether `onProgress` receives the totals: `allEntries`, `allBytes` and
    * `allRead`. The totals are counted by a second walk, which visits each
    * folder again while the files are read. Default: `false`.
    */
@@ -80,20 +79,23 @@ export interface IndexProgress {
   /** The number of entries indexed so far. */
   entries: number;
   /**
-   * The size in bytes of all files indexed so far, whether or not they were
-   * read.
+   * The total size in bytes of the files indexed so far, whether or not they
+   * were read.
    */
   bytes: number;
-  /** The size in bytes of all files that were read so far. */
+  /** The total size in bytes of the files that were read so far. */
   read: number;
   /** The path that was indexed last, or the large file that is being read. */
   path: string;
-  /** The number of all entries, once they are counted. */
+  /** The total number of entries. Absent until the entries are counted. */
   allEntries?: number;
-  /** The size in bytes of all files, once they are counted. */
+  /**
+   * The total size in bytes of all files. Absent until the files are counted.
+   */
   allBytes?: number;
   /**
-   * The size in bytes of all files that must be read, once they are counted.
+   * The total size in bytes of the files that must be read. Absent until the
+   * files are counted.
    */
   allRead?: number;
 }

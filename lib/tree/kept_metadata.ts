@@ -61,8 +61,9 @@ export function keptRoot(found: Metadata, before: Metadata): Metadata {
 /**
  * Returns an entry with the mode, owner and extended attributes that it had
  * before, for a system that makes up modes and owners and cannot store all
- * extended attributes. If the earlier entry has a different kind, the entry is
- * returned unchanged. See {@linkcode withKeptMode}.
+ * extended attributes. A hard link is returned unchanged, and so is an entry if
+ * the earlier entry is absent or has a different kind. See
+ * {@linkcode withKeptMode}.
  *
  * @param entry The entry that was found. If it is a file, it has its SHA-256.
  * @param before The entry of the path in an earlier snapshot.
@@ -80,8 +81,8 @@ export function withKeptMetadata(
 }
 
 /**
- * Returns the extended attributes that were found, together with the earlier
- * attributes of the entry that the system cannot store.
+ * Returns the extended attributes that were found, and the earlier ones that
+ * the system cannot store.
  */
 function withKeptXattrs(
   found: Xattrs | undefined,

@@ -64,8 +64,8 @@ export interface KnownRun {
 }
 
 /**
- * The entries of a remembered index. An entry is decoded each time it is
- * needed, so that unchanged entries take no time and no memory.
+ * The entries of a remembered index. Entries are decoded one by one, when they
+ * are needed, because most entries are unchanged and need not be decoded.
  */
 export class KnownEntries extends EntryRows<TreeState> {
   /**
@@ -86,7 +86,7 @@ export class KnownEntries extends EntryRows<TreeState> {
   ) {
     super(state, rows, odd);
     this.#byPlace = new Uint32Array(slotOf(state.length) + 1);
-    /** The maximum lengths that the paths can have, in UTF-16 code units. */
+    /** An upper bound on the length of each path, in UTF-16 code units. */
     const lengths = new Uint32Array(rows.length);
     for (let number = 0; number < lengths.length; number++) {
       const place = rows.words[WORDS.length * number + WORDS.state];
@@ -132,8 +132,8 @@ export class KnownEntries extends EntryRows<TreeState> {
   }
 
   /**
-   * Yields those of the `count` entries from number `first` on that are not
-   * fully described by their state, each with its number.
+   * Yields each entry that its state does not fully describe, with its number.
+   * Looks only at the `count` entries that begin with number `first`.
    */
   *oddIn(first: number, count: number): Generator<[number, HashedEntry]> {
     if (this.odd.size === 0) return;
@@ -257,12 +257,12 @@ export function addEach(run: KnownRun, sink: Pick<EntrySink, "add">): number {
   return bytesOf(run);
 }
 
-/** Returns the path of the last one of some consecutive entries. */
+/** Returns the path of the last entry of a {@linkcode KnownRun}. */
 export function lastPathOf({ entries, first, count }: KnownRun): string {
   return entries.path(first + count - 1);
 }
 
-/** Returns the total size of consecutive entries in bytes. */
+/** Returns the total size of a {@linkcode KnownRun} in bytes. */
 export function bytesOf({ entries, first, count }: KnownRun): number {
   let bytes = 0;
   for (const { size } of entries.summaries(first, count)) bytes += size;

@@ -3,11 +3,11 @@ import { bytesOf } from "./known_entries.ts";
 
 /** The totals of a directory that is being indexed. */
 export interface Totals {
-  /** The number of all entries. */
+  /** The total number of entries. */
   allEntries: number;
-  /** The size of all files, in bytes. */
+  /** The total size of all files, in bytes. */
   allBytes: number;
-  /** The size of the files that must be read, in bytes. */
+  /** The total size of the files that must be read, in bytes. */
   allRead: number;
 }
 
@@ -22,10 +22,10 @@ const SLICE_MS = 10;
 const PAUSE_MS = 30;
 
 /**
- * A counter of the entries and bytes of a directory that is being indexed. They
- * are counted by a second walk, which runs in short time slices and reads only
- * ignore files. While the second walk runs, it takes up to about a quarter of
- * the time.
+ * A counter of the entries and bytes of a directory that is being indexed. In
+ * short time slices, the counter runs a second walk, which reads only ignore
+ * files. While the second walk runs, it takes up to about a quarter of the
+ * time.
  */
 export class Measure {
   readonly #steps: Iterator<Step>;
@@ -34,7 +34,7 @@ export class Measure {
   #state: "walking" | "done" | "failed" = "walking";
 
   /**
-   * Prepares to count the steps of a second walk.
+   * Prepares to count the entries that a second walk finds.
    *
    * @param steps The steps of the second walk.
    */

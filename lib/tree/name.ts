@@ -9,9 +9,9 @@ import { encodeName, isDecodedName } from "./raw_name.ts";
 const WINDOWS_CHARACTERS = /[\\:<>"|?*\x00-\x1f]/;
 
 /**
- * The pattern of the names that Windows opens as devices in every folder: in
- * upper or lower case, with any extension, and with spaces before the
- * extension.
+ * The pattern of the names that Windows opens as devices in every folder, in
+ * upper or lower case. Spaces, an extension or both may follow the name of the
+ * device.
  */
 const WINDOWS_DEVICES =
   /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)/i;
