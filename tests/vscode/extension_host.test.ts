@@ -9,6 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { Dir, LocalStorage, Repository } from "../../mod.ts";
 import { repositoryName } from "../../lib/repository/mod.ts";
+import { readActivation } from "./activation.ts";
 import { Editor } from "./editor.ts";
 import { installEditor } from "./install.ts";
 import { NO_AUTOMATIC_SNAPSHOTS, type Suite, suite } from "./suite.ts";
@@ -161,16 +162,6 @@ function open(editor: Editor, path: string): Promise<unknown> {
 const idle = (milliseconds: number) => () =>
   window.page.waitForTimeout(milliseconds);
 
-/** Prints the time that VS Code shows for the activation of the extension. */
-async function printActivation(start: string): Promise<void> {
-  await window.command("Developer: Show Running Extensions");
-  const row = window.page.locator(".runtime-extensions-editor .extension")
-    .filter({ hasText: "Deltar: Workspace Snapshots" });
-  const time = await row.locator(".activation-time").first().innerText();
-  console.log(`# ${start}: ${time}`);
-  await window.command("View: Close All Editors");
-}
-
 /**
  * Changes, saves and closes a file that no measured work uses.
  *
@@ -256,14 +247,14 @@ suite([
       };
       const editor = await suite.editor("editor", {
         settings,
-        packages: [suite.companion()],
+        packages: [suite.companion(), suite.control()],
       });
       await makeVersions(editor);
       const base = await measureWithout(suite, settings);
       window = await suite.open(editor, { workspace });
       await idle(10_000)();
       console.log(`# after activation: ${memory(editor).now} MiB`);
-      await printActivation("first start");
+      await readActivation(editor, window, "first start");
       await window.command("View: Show Deltar");
       await window.row(NOTES).waitFor();
       let most = 0;
@@ -334,7 +325,7 @@ suite([
       assert.ok(most <= MAX_MIB, `${most} MiB`);
       assert.deepEqual(editor.libraries(), []);
       await window.reload();
-      await printActivation("second start");
+      await readActivation(editor, window, "second start");
       await window.close();
     },
   ],

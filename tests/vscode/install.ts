@@ -101,14 +101,17 @@ export function buildPackage(root: string): string {
 }
 
 /**
- * Returns the path of the package of the extension that runs code for the
- * tests. Packs it only if it has changed since the last time.
+ * Returns the path of the package of an extension for the tests. Packs it only
+ * if it has changed since the last time.
+ *
+ * @param root The folder of this clone.
+ * @param name The folder of the extension in `tests/vscode`.
  */
-export function packCompanion(root: string): string {
-  const source = join(import.meta.dirname!, "companion");
+export function packForTests(root: string, name: string): string {
+  const source = join(import.meta.dirname!, name);
   // The packages directly in `dist` are published.
   const folder = join(root, "dist", "tests");
-  const file = join(folder, "companion.vsix");
+  const file = join(folder, `${name}.vsix`);
   if (isNewer(file, [source])) return file;
   fs.mkdirSync(folder, { recursive: true });
   // If packing fails, no incomplete package remains under the final name.

@@ -10,7 +10,7 @@ import {
   buildPackage,
   findBrowser,
   installEditor,
-  packCompanion,
+  packForTests,
 } from "./install.ts";
 import { makeProject } from "./project.ts";
 import { FAILURES, PICTURES, startBrowser, Window } from "./window.ts";
@@ -35,6 +35,8 @@ export interface Suite {
   browser: Browser;
   /** Returns the package of the extension with which `ask` runs code. */
   companion(): string;
+  /** Returns the package of the extension that measures the start of Deltar. */
+  control(): string;
   /** Makes a new real project. */
   project(name: string): string;
   /** Starts another editor with the extension. */
@@ -72,12 +74,12 @@ export function suite(
     const packed = buildPackage(root);
     const browser = await startBrowser(browserFile);
     open.push(browser);
-    let companionFile: string | undefined;
-    const companion = () => companionFile ??= packCompanion(root);
+    const companion = () => packForTests(root, "companion");
     return {
       folder,
       browser,
       companion,
+      control: () => packForTests(root, "control"),
       project(name) {
         const project = join(folder!, name);
         makeProject(project, root, code);
