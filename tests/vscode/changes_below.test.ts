@@ -26,7 +26,7 @@ test("changesBelow() returns the files and folders of one level", () => {
   assert.equal(changed, 6);
   assert.deepEqual(first, [
     { path: "a.md", change: "updated" },
-    { path: "docs/old.md", change: "deleted" },
+    { path: "lib/tree/deep/one.ts", change: "updated" },
   ]);
   assert.deepEqual(folders, [
     { path: "docs", title: "docs", isGone: true },
@@ -54,4 +54,14 @@ test("changesBelow() returns touched files if nothing else changed", () => {
   assert.deepEqual([count, first], [0, []]);
   assert.deepEqual(folders, [{ path: "bin", title: "bin", isGone: false }]);
   assert.deepEqual(files, [touched[0]]);
+});
+
+test("changesBelow() names deletions after other changes, as a summary does", () => {
+  const first = (changes: FileChange[]) =>
+    changesBelow(changes, "").first.map(({ path }) => path);
+  const gone = ["a", "b", "c"].map((path) => changed(path, "deleted"));
+  assert.deepEqual(first(gone), ["a", "b"]);
+  assert.deepEqual(first([...gone, changed("d")]), ["d", "a"]);
+  const both = [...gone, changed("d"), changed("e", "created")];
+  assert.deepEqual(first(both), ["d", "e"]);
 });

@@ -31,7 +31,7 @@ import { fileChanges } from "./file_changes.ts";
 export const MAX_COMPARED = 10_000;
 
 /** The maximum number of changes that a summary names. */
-export const MAX_NAMED = 2;
+const MAX_NAMED = 2;
 
 /** The snapshots and the folder that a summary describes. */
 interface Compared {
@@ -94,16 +94,23 @@ async function* created(
 
 function summaryOf(changes: readonly FileChange[]): ChangeSummary {
   const shown = changes.filter(({ change }) => change !== "touched");
-  const isGone = ({ change }: FileChange) => change === "deleted";
-  const first = [
-    ...shown.filter((one) => !isGone(one)).slice(0, MAX_NAMED),
-    ...shown.filter(isGone).slice(0, MAX_NAMED),
-  ].slice(0, MAX_NAMED).map(({ path, change }) => ({ path, change }));
   return {
     changed: shown.length,
-    first,
+    first: named(shown),
     folder: commonFolder(shown.map(({ path }) => path)),
   };
+}
+
+/**
+ * Returns the changes that a summary names: the first ones, and deletions only
+ * if there are not enough other changes.
+ */
+export function named(changes: readonly FileChange[]): ChangeSummary["first"] {
+  const isGone = ({ change }: FileChange) => change === "deleted";
+  return [
+    ...changes.filter((one) => !isGone(one)).slice(0, MAX_NAMED),
+    ...changes.filter(isGone).slice(0, MAX_NAMED),
+  ].slice(0, MAX_NAMED).map(({ path, change }) => ({ path, change }));
 }
 
 /** Returns the deepest folder that contains all paths; empty for the root. */

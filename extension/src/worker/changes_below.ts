@@ -3,7 +3,7 @@ import type {
   ChangesBelow,
   FileChange,
 } from "../shared/protocol.ts";
-import { MAX_NAMED } from "./change_summary.ts";
+import { named } from "./change_summary.ts";
 
 /**
  * Returns the changed folders and files directly below a folder. Files whose
@@ -35,8 +35,7 @@ export function changesBelow(
   }
   return {
     changed: shown.length,
-    first: shown.slice(0, MAX_NAMED)
-      .map(({ path, change }) => ({ path, change })),
+    first: named(shown),
     folders: [...folders].map(([name, changes]): ChangedFolder => {
       const title = compact(changes, prefix.length, name);
       const isGone = changes.every(({ change }) => change === "deleted");
