@@ -34,6 +34,8 @@ async function taken(
   }
   const infos = (await methods.list({ config }, work)).reverse();
   return {
+    config,
+    methods,
     infos,
     summary: (at: number, within = "") =>
       methods.summary({
@@ -152,4 +154,25 @@ test("compare names a source only for renamed and copied files", () =>
       (await compare(1)).map(({ path, change, from }) => [path, change, from]),
       [["b.txt", "updated", undefined], ["c.txt", "copied", "a.txt"]],
     );
+  }));
+
+test("compare ends when the request is cancelled", () =>
+  withTemp(async (temp) => {
+    const { config, methods, infos: [, after] } = await taken(temp, [
+      (at) => fs.writeFileSync(at("a.txt"), "one\n"),
+      (at) => fs.writeFileSync(at("a.txt"), "another\n"),
+    ]);
+    const params = { config, before: after.before, after: after.id };
+    const compare = (signal: AbortSignal) =>
+      methods.compare(params, { signal, progress: () => {} });
+    const controller = new AbortController();
+    const cancelled = compare(controller.signal);
+    controller.abort();
+    await assert.rejects(cancelled, { code: "aborted" });
+    // The trees and the list were not read to the end, so the next request has
+    // to read them.
+    fs.rmSync(join(config.repository, "trees"), { recursive: true });
+    await assert.rejects(compare(new AbortController().signal), {
+      code: "not-found",
+    });
   }));

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ChangesCache } from "../../extension/src/worker/changes_cache.ts";
 
+/** The signal of requests that are not cancelled. */
+const NEVER = new AbortController().signal;
+
 /** A cache whose lists have the given lengths, and the keys that were read. */
 function cacheOf(lengths: Record<string, number>) {
   const cache = new ChangesCache<number>();
@@ -10,7 +13,7 @@ function cacheOf(lengths: Record<string, number>) {
     cache.get(key, () => {
       read.push(key);
       return Promise.resolve(Array.from({ length: lengths[key] }, () => 1));
-    });
+    }, NEVER);
   return { cache, read, get };
 }
 
@@ -45,7 +48,32 @@ test("ChangesCache forgets the lists that were not used for the longest time", a
 
 test("ChangesCache reads a list again that could not be read", async () => {
   const { cache, get } = cacheOf({ a: 1 });
-  const failed = cache.get("a", () => Promise.reject(new Error("damaged")));
+  const damaged = () => Promise.reject(new Error("damaged"));
+  const failed = cache.get("a", damaged, NEVER);
   await assert.rejects(failed, /damaged/);
   assert.equal((await get("a")).length, 1);
+});
+
+test("ChangesCache ends reading when all requests are cancelled", async () => {
+  const cache = new ChangesCache<number>();
+  const signals: AbortSignal[] = [];
+  const list = Promise.withResolvers<number[]>();
+  const get = (signal: AbortSignal) =>
+    cache.get("a", (signal) => {
+      signals.push(signal);
+      return list.promise;
+    }, signal);
+  const [one, other] = [new AbortController(), new AbortController()];
+  const requests = [get(one.signal), get(other.signal)];
+  one.abort();
+  await assert.rejects(requests[0], { code: "aborted" });
+  assert.deepEqual(signals.map(({ aborted }) => aborted), [false]);
+  other.abort();
+  await assert.rejects(requests[1], { code: "aborted" });
+  assert.deepEqual(signals.map(({ aborted }) => aborted), [true]);
+  // The next request does not wait for the work that was cancelled.
+  const next = get(NEVER);
+  assert.deepEqual(signals.map(({ aborted }) => aborted), [true, false]);
+  list.resolve([1, 2]);
+  assert.deepEqual(await next, [1, 2]);
 });

@@ -31,6 +31,8 @@ export function limitedOutput(
     left = isWhole ? left - text.length : 0;
     if (isWhole || isTold) return;
     isTold = true;
-    write("The process wrote more output, which is not logged for up to a minute.");
+    write(
+      "The process wrote more output, which is not logged for up to a minute.",
+    );
   };
 }

@@ -1,3 +1,5 @@
+import { SharedWork } from "./shared_work.ts";
+
 /**
  * The maximum number of changes that are kept, in all lists together. A single
  * list can be longer.
@@ -6,7 +8,7 @@ const MAX_KEPT_CHANGES = 200_000;
 
 /** A list that is kept, or that is being read. */
 interface Kept<Change> {
-  changes: Promise<Change[]>;
+  changes: SharedWork<Change[]>;
   /** The number of changes; 0 until the list has been read. */
   count: number;
 }
@@ -22,21 +24,29 @@ export class ChangesCache<Change> {
 
   /**
    * Returns the list with a key, and reads the list if it is not kept. A list
-   * that could not be read is read again the next time.
+   * that could not be read is read again the next time. Reading ends early when
+   * all requests that wait for the list are cancelled.
    *
    * @param key The key. Lists with different changes have different keys.
-   * @param read Called if the list is not kept. Returns the changes.
+   * @param read Called if the list is not kept. Returns the changes, unless its
+   *   signal fires.
+   * @param signal The signal that is aborted when the request is cancelled.
+   * @throws {DeltarError} `aborted` if the signal fired; the error of `read`.
    */
-  get(key: string, read: () => Promise<Change[]>): Promise<Change[]> {
+  get(
+    key: string,
+    read: (signal: AbortSignal) => Promise<Change[]>,
+    signal: AbortSignal,
+  ): Promise<Change[]> {
     const known = this.#kept.get(key);
-    if (known !== undefined) {
+    if (known !== undefined && !known.changes.isCancelled) {
       this.#kept.delete(key);
       this.#kept.set(key, known);
-      return known.changes;
+      return known.changes.wait(signal);
     }
-    const kept: Kept<Change> = { changes: read(), count: 0 };
+    const kept: Kept<Change> = { changes: new SharedWork(read), count: 0 };
     this.#kept.set(key, kept);
-    kept.changes.then(
+    kept.changes.result.then(
       ({ length }) => {
         kept.count = length;
         if (this.#kept.get(key) !== kept) return;
@@ -50,7 +60,7 @@ export class ChangesCache<Change> {
         if (this.#kept.get(key) === kept) this.#kept.delete(key);
       },
     );
-    return kept.changes;
+    return kept.changes.wait(signal);
   }
 
   /**

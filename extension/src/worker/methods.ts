@@ -1,6 +1,5 @@
 import {
   DeltarError,
-  DiffIndex,
   type Repository,
   type Skipped,
   type SnapshotRecord,
@@ -11,6 +10,8 @@ import {
   type PathVersion,
 } from "../../../lib/repository/mod.ts";
 import { checkAborted } from "../../../lib/bytes/abort.ts";
+import { inTurns } from "../../../lib/bytes/turns.ts";
+import { compareSteps } from "../../../lib/tree/diff_index.ts";
 import { isFault, isWithin } from "../../../lib/tree/mod.ts";
 import type {
   DeletedFile,
@@ -58,20 +59,17 @@ export function createMethods(
   ): Promise<FileChange[]> => {
     const repository = await repositories.open(config);
     const key = JSON.stringify([repository.id, before, after, within]);
-    const list = await lists.get(key, async () => {
-      const now = await trees.get(repository, after);
+    return await lists.get(key, async (signal) => {
+      const now = await trees.get(repository, after, signal);
       const old = before === undefined
         ? Tree.empty()
-        : await trees.get(repository, before);
-      const { changes } = DiffIndex.compute(now.index, old.index);
+        : await trees.get(repository, before, signal);
+      const steps = compareSteps(now.index, old.index);
+      const { changes } = await inTurns(steps, signal);
       return fileChanges(changes).filter(({ path, from = path, change }) =>
         isWithin(path, within) || change === "renamed" && isWithin(from, within)
       );
-    });
-    // Several requests can wait for the same list, so cancelling one request
-    // does not stop the work on the list.
-    checkAborted(signal);
-    return list;
+    }, signal);
   };
   return {
     ...restoreMethods(repositories),
@@ -154,8 +152,8 @@ export function createMethods(
       }, signal);
     },
 
-    async skipped({ config, id }) {
-      const tree = await trees.get(await repositories.open(config), id);
+    async skipped({ config, id }, { signal }) {
+      const tree = await trees.get(await repositories.open(config), id, signal);
       return tree.skipped.map(skippedPath);
     },
 
@@ -164,7 +162,7 @@ export function createMethods(
       const records = await recordsOf(repository, config);
       const last = records.at(-1);
       if (last === undefined) return [];
-      const now = (await trees.get(repository, last.id)).byPath;
+      const now = (await trees.get(repository, last.id, signal)).byPath;
       const found = new Map<string, DeletedFile>();
       for (let at = records.length - 1; at > 0; at--) {
         checkAborted(signal);
@@ -176,7 +174,7 @@ export function createMethods(
         // path is not counted.
         if (deleted + faults === 0) continue;
         const [old, next] = [records[at - 1], records[at]];
-        const { changes } = await repository.diff(old, next);
+        const { changes } = await repository.diff(old, next, { signal });
         for (const change of withoutOldPaths(changes)) {
           if (change.change !== "deleted") continue;
           const { path, kind, size } = change.before;

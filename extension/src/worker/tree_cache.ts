@@ -1,4 +1,5 @@
 import type { Repository, Tree } from "../../../mod.ts";
+import { SharedWork } from "./shared_work.ts";
 
 /**
  * The maximum number of trees in memory. A user compares and browses only a few
@@ -8,22 +9,36 @@ const MAX_TREES = 4;
 
 /** A cache of the trees of snapshots, which never change. */
 export class TreeCache {
-  readonly #trees = new Map<string, Promise<Tree>>();
+  readonly #trees = new Map<string, SharedWork<Tree>>();
 
-  /** Returns the tree of the snapshot with this id. */
-  async get(repository: Repository, id: string): Promise<Tree> {
+  /**
+   * Returns the tree of the snapshot with this id.
+   *
+   * @param signal The signal that is aborted when the request is cancelled.
+   */
+  async get(
+    repository: Repository,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<Tree> {
     const key = `${repository.id} ${id}`;
-    const tree = this.#trees.get(key) ??
-      repository.find(id).then((record) => repository.tree(record));
+    const known = this.#trees.get(key);
+    const tree = known === undefined || known.isCancelled
+      ? new SharedWork(async (signal) => {
+        const record = await repository.find(id);
+        return await repository.tree(record, { signal });
+      })
+      : known;
     this.#trees.delete(key);
     this.#trees.set(key, tree);
     for (const old of [...this.#trees.keys()].slice(0, -MAX_TREES)) {
       this.#trees.delete(old);
     }
     try {
-      return await tree;
+      return await tree.wait(signal);
     } catch (error) {
-      this.#trees.delete(key);
+      const isKept = signal.aborted && !tree.isCancelled;
+      if (!isKept && this.#trees.get(key) === tree) this.#trees.delete(key);
       throw error;
     }
   }
