@@ -58,8 +58,9 @@ export function oldHistoryMethods(
       );
     }
     const all = await source.snapshots({ onDamage: () => {} });
-    const own = ownAmong(all, from);
-    const records = [...own, ...safetyAmong(all, own, from)];
+    const machine = await thisMachine();
+    const own = ownAmong(all, from, machine);
+    const records = [...own, ...safetyAmong(all, own, from, machine)];
     const { copied } = await source.copyTo(target, records, { signal });
     return { copied: copied.length };
   };
