@@ -220,6 +220,21 @@ export class Editor {
     throw new Error(`no answer to ${code}`);
   }
 
+  /**
+   * Shortens all later timers with a certain wait in the extension host, so that
+   * a test does not take minutes.
+   *
+   * @param from The wait of the timers in milliseconds.
+   * @param to The new wait in milliseconds.
+   */
+  async shortenTimers(from: number, to: number): Promise<void> {
+    await this.ask(
+      `const { setTimeout } = globalThis;
+      globalThis.setTimeout = (work, wait, ...rest) =>
+        setTimeout(work, wait === ${from} ? ${to} : wait, ...rest);`,
+    );
+  }
+
   /** Returns the ids of the extension host processes. */
   extensionHosts(): number[] {
     return this.#processes("--type=extensionHost");

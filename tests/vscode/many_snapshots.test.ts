@@ -32,8 +32,10 @@ suite([
     await window.command("View: Show Deltar");
     const newest = window.row(`${SNAPSHOTS - 1}.txt`);
     await newest.waitFor();
-    await newest.hover();
-    await window.page.locator(".monaco-hover").getByText(/ stored/).waitFor();
+    await window.hoverFor(
+      newest,
+      window.page.locator(".monaco-hover").getByText(/ stored/),
+    );
     const list = window.page.locator(".pane-body .monaco-list").first();
     const more = window.row("Show More");
     await list.focus();

@@ -238,9 +238,7 @@ suite([
       // The answers to the requests for these lists arrive.
       await window.page.waitForTimeout(1000);
       await editor.ask("globalThis.release();");
-      const told = await window.isTold(/The new location .*disk-3/);
-      await told.hover();
-      await window.click("Clear Notification", told);
+      await window.closeTold(/The new location .*disk-3/);
       await window.hasStatus(/protected/);
       await noQuestion();
       await editor.set({ "deltar.repository.location": null });
@@ -294,9 +292,7 @@ suite([
       fs.renameSync(old, folder);
       window = await suite.open(editor, { folder });
       await window.command("View: Show Deltar");
-      const told = await window.isTold(/again has no snapshots/);
-      await told.hover();
-      await window.click("Clear Notification", told);
+      await window.closeTold(/again has no snapshots/);
       // The user does not answer, so the folder gets its own history.
       await window.hasStatus(/protected/);
       await window.reload();
@@ -343,11 +339,7 @@ suite([
     "snapshots continue if nobody answers, and a later answer loses none",
     async (suite) => {
       // The wait for the answer takes two seconds instead of five minutes.
-      await editor.ask(
-        `const { setTimeout } = globalThis;
-        globalThis.setTimeout = (work, wait, ...rest) =>
-          setTimeout(work, wait === 300_000 ? 2000 : wait, ...rest);`,
-      );
+      await editor.shortenTimers(300_000, 2000);
       const location = join(suite.folder, "disk-d");
       await editor.set({ "deltar.repository.location": location });
       await window.isTold(/The new location .* has no snapshots of kept/);
@@ -432,9 +424,7 @@ suite([
     async (suite) => {
       const location = join(suite.folder, "open");
       await editor.set({ "deltar.repository.location": location });
-      const told = await window.isTold(/The new location/);
-      await told.hover();
-      await window.click("Clear Notification", told);
+      await window.closeTold(/The new location/);
       await window.hasStatus(/protected/);
       await window.reload();
       await window.command("View: Show Deltar");

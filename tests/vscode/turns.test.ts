@@ -99,19 +99,10 @@ suite([
       /turn 1 ?Fix \$\(trash\) \[it\]\(command:x\) \*\*now\*\* · 4 files changed/,
     );
     assert.equal(await turn(1).locator(".codicon-trash").count(), 0);
-    const tooltip = () =>
-      window.until("a tooltip", async () => {
-        await window.page.mouse.move(640, 600);
-        await turn(1).hover();
-        const hover = window.page.locator(".monaco-hover, .workbench-hover")
-          .filter({ hasText: "Session: session-one" })
-          .filter({ hasText: /Last snapshot: \w+, .*, \d\d:\d\d:\d\d/ })
-          .first();
-        return await hover.waitFor({ timeout: 5000 }).then(
-          () => true,
-          () => false,
-        );
-      });
+    const details = window.page.locator(".monaco-hover, .workbench-hover")
+      .filter({ hasText: "Session: session-one" })
+      .filter({ hasText: /Last snapshot: \w+, .*, \d\d:\d\d:\d\d/ });
+    const tooltip = () => window.hoverFor(turn(1), details);
     await tooltip();
     await window.picture("turn-tooltip", tooltip);
     await window.expand(turn(1));

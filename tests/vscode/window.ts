@@ -227,6 +227,19 @@ export class Window {
     });
   }
 
+  /**
+   * Holds the pointer above an element until a tooltip appears. Moves the
+   * pointer away and back if it does not, because no tooltip opens if a list
+   * changes below the pointer.
+   */
+  async hoverFor(target: Locator, shown: Locator): Promise<void> {
+    await this.until("a tooltip", async () => {
+      await this.page.mouse.move(640, 600);
+      await isDone(target.hover({ timeout: ATTEMPT }));
+      return await isDone(shown.first().waitFor({ timeout: ATTEMPT / 2 }));
+    });
+  }
+
   /** Clicks the status bar's item, and waits for a line of its list. */
   async openStatus(text: string | RegExp): Promise<void> {
     await this.clickFor(this.status(), this.line(text).first());
@@ -344,6 +357,13 @@ export class Window {
       return await isDone(button.click({ timeout: ATTEMPT })) &&
         await isDone(told.waitFor({ state: "detached", timeout: ATTEMPT }));
     });
+  }
+
+  /** Closes a notification without an answer. */
+  async closeTold(text: string | RegExp): Promise<void> {
+    const told = await this.isTold(text);
+    await told.hover();
+    await this.click("Clear Notification", told);
   }
 
   /** Closes all notifications. */
