@@ -238,14 +238,7 @@ suite([
       await window.row(/^disk\.img.*5\.00 MB, sparse/).waitFor();
       const details = window.page.locator(".monaco-hover")
         .filter({ hasText: /512 B without holes/ });
-      // A tooltip does not open if the list changes below the pointer.
-      const tooltip = () =>
-        window.until("the tooltip", async () => {
-          await window.row(/^queue/).hover();
-          await window.row(/^disk\.img/).hover();
-          const shown = details.waitFor({ timeout: 5000 });
-          return await shown.then(() => true, () => false);
-        });
+      const tooltip = () => window.hoverFor(window.row(/^disk\.img/), details);
       await tooltip();
       await window.picture("pipe-in-list", tooltip);
       await window.clickFor(
@@ -264,4 +257,28 @@ suite([
       await window.picture("pipe-compared");
     },
   ],
+
+  ["the menu of a row outside of the selection is about this row", async () => {
+    await window.command("View: Close All Editors");
+    const { page } = window;
+    const another = "Compare with Another Snapshot…";
+    const row = window.row(/with a pipe/);
+    const namesOf = async () => {
+      await window.openMenu(row, another);
+      return await page.getByRole("menuitem").allInnerTexts();
+    };
+    await row.click();
+    const alone = await namesOf();
+    await page.keyboard.press("Escape");
+    await window.row(/at first/).click();
+    await window.row(/before lunch/).click({ modifiers: ["Control"] });
+    assert.deepEqual(await namesOf(), alone);
+    await window.picture("menu-outside-of-selection");
+    await window.chooseFromMenu(row, another);
+    // The clicked snapshot is not offered, but the selected ones are.
+    await page.getByPlaceholder("Choose the second snapshot").waitFor();
+    await window.line(/before lunch/).waitFor();
+    assert.equal(await window.line(/with a pipe/).count(), 0);
+    await page.keyboard.press("Escape");
+  }],
 ]);

@@ -36,6 +36,15 @@ const PAGE_ROWS = 50;
 /** The command of the rows that show more rows of a day. */
 const SHOW_MORE = "deltar.showMoreSnapshots";
 
+/**
+ * The context key with the values of `contextValue` of the selected snapshots,
+ * if several rows are selected. The menus use it to know whether the clicked row
+ * is one of them. `listMultiSelection` of VS Code is also true if the clicked
+ * row is outside of the selection, and the command then applies only to this
+ * row.
+ */
+const SELECTED = "deltar.selectedSnapshots";
+
 /** The snapshots of one day. */
 interface DayNode {
   kind: "day";
@@ -97,6 +106,16 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     });
     return vscode.Disposable.from(
       this.#view,
+      this.#view.onDidChangeSelection(({ selection }) => {
+        const several = selection.length > 1 ? selection : [];
+        void vscode.commands.executeCommand(
+          "setContext",
+          SELECTED,
+          several.filter((node) => node.kind === "snapshot").map(
+            contextValueOf,
+          ),
+        );
+      }),
       vscode.commands.registerCommand(SHOW_MORE, (day: DayNode) => {
         this.#shown.set(day.title, this.#shownOf(day) + PAGE_ROWS);
         this.#changed.fire();
@@ -242,7 +261,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         ? "history"
         : "tag",
     );
-    item.contextValue = isSafety ? "safety" : "snapshot";
+    item.contextValue = contextValueOf({ folder, info });
     item.tooltip = tooltipOf(info);
     item.accessibilityInformation = {
       label: `Snapshot of ${formatTime(time)}, ${item.description}`,
@@ -268,6 +287,17 @@ function tooltipOf(info: SnapshotInfo): vscode.MarkdownString {
     ...(counts.faults > 0 ? [`${plural(counts.faults, "path")} skipped`] : []),
   ];
   return new vscode.MarkdownString(lines.join("\n\n"));
+}
+
+/**
+ * Returns the text by which the menus know the row of a snapshot: its kind and
+ * its id.
+ */
+function contextValueOf(
+  { folder, info }: Pick<SnapshotNode, "folder" | "info">,
+): string {
+  const kind = info.isSafety ? "safety" : "snapshot";
+  return `${kind} ${rowId(folder, info.id)}`;
 }
 
 /** Returns the id of the row of a snapshot. */
