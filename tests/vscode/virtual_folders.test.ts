@@ -5,14 +5,13 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import type { Locator } from "playwright-core";
 import type { Editor } from "./editor.ts";
 import { NO_AUTOMATIC_SNAPSHOTS, repositoryOf, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
 const CLOUD = { uri: "memory:/cloud", name: "cloud" };
-const IS_VIRTUAL =
-  "cloud is a virtual folder. Deltar takes snapshots only of " +
-  "folders on a disk.";
+const IS_VIRTUAL = "Deltar takes no snapshots of the virtual folder cloud.";
 
 let editor: Editor;
 let second: Editor;
@@ -47,6 +46,13 @@ async function areTold(commands: string[], text: string): Promise<void> {
     await window.isTold(text);
     await window.hush();
   }
+}
+
+/** Checks that a notification shows its whole text. */
+async function isWhole(told: Locator): Promise<void> {
+  const [shown, whole] = await told.locator(".notification-list-item-message")
+    .evaluate(({ clientWidth, scrollWidth }) => [clientWidth, scrollWidth]);
+  assert.ok(whole <= shown, `${whole} pixels, of which ${shown} are shown`);
 }
 
 /** Removes folders from the workspace, and adds others in their place. */
@@ -149,7 +155,7 @@ suite([
     );
     assert.ok(failure.includes(IS_VIRTUAL), failure);
     await window.status().click();
-    await window.isTold(IS_VIRTUAL);
+    await isWhole(await window.isTold(IS_VIRTUAL));
     await window.picture("virtual-workspace");
     await window.hush();
   }],

@@ -11,11 +11,11 @@ export function noFolderText(virtual: readonly { name: string }[]): string {
 
 /**
  * Returns the message that Deltar takes no snapshots of a virtual folder, such
- * as one of the extension GitHub Repositories.
+ * as one of the extension GitHub Repositories. With a short name, the message
+ * fits into the line of a notification.
  *
  * @param name The name of the folder.
  */
 export function virtualText(name: string): string {
-  return `${name} is a virtual folder. Deltar takes snapshots only of folders ` +
-    "on a disk.";
+  return `Deltar takes no snapshots of the virtual folder ${name}.`;
 }
