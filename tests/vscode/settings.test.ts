@@ -424,6 +424,11 @@ suite([
     await window.command("Deltar: Remove Old Snapshots…");
     await window.dialog().getByText(/Remove \d+ old snapshots of old\?/)
       .waitFor();
+    // A dialog shows all characters literally.
+    assert.match(
+      await window.dialog().innerText(),
+      /the command deltar undelete can bring the removed snapshots back\./,
+    );
     await window.picture("remove-old");
     await window.answer("Cancel");
     assert.equal((await records()).length, all);

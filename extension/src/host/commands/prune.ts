@@ -30,8 +30,8 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
       modal: true,
       detail: `${plural(kept, "snapshot")} will be kept. ` +
         `${formatBytes(freed)} of ${formatBytes(stored)} will be freed after ` +
-        "seven days. Until then, `deltar undelete` on the command line can " +
-        "bring the removed snapshots back." +
+        "seven days. Until then, the command deltar undelete can bring the " +
+        "removed snapshots back." +
         unusual.map((text) => `\n\nUnusual: ${text}.`).join(""),
     },
     remove,
