@@ -107,8 +107,8 @@ const MIN_END_LENGTH = 4;
 const MAX_NAMED = 6;
 
 /**
- * Returns whether a snapshot's id begins with a text, or ends with a text of at
- * least four characters.
+ * Returns whether a snapshot's id begins with a text, or ends with a text that
+ * has at least the last four hexadecimal digits of the id.
  *
  * @param text The text. An empty text is not part of any id.
  * @param id The id of a snapshot.
@@ -288,7 +288,7 @@ export class Finder {
     const ids = await this.#all();
     if (ids.length === 0) throw this.#fail("no snapshots yet");
     // If a text begins with a time, as ids do, labels are not searched, because
-    // that would read all records.
+    // a search for a label reads all records.
     const byLabel = /^\d{8}T\d{6}/.test(text)
       ? undefined
       : await this.#byLabel(text);

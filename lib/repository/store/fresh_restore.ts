@@ -36,9 +36,9 @@ export interface FreshRestore {
   safety: SafetyRecord;
   /** Whether the restore created the directory. */
   made: boolean;
-  /** The folder of the snapshot that was restored. Default: its root. */
+  /** The folder of the snapshot that was restored. Default: the root. */
   from?: string;
-  /** The paths that were restored. Default: all. */
+  /** The paths that were restored. Default: all paths. */
   paths?: readonly string[];
 }
 
@@ -70,7 +70,7 @@ export async function noteFreshRestore(
     const time = new Date(now).toISOString();
     const fields = { snapshot, time, directory, made, from, paths };
     const bytes = encodeLines(format, VERSION, fields, []);
-    // A larger note is not stored, because readers would refuse it.
+    // Readers refuse a note that exceeds this limit, so it is not stored.
     if (bytes.length > mostBytesOf(name)) return;
     await storage.put(name, bytes, { ifAbsent: true, signal });
   } catch (error) {

@@ -56,7 +56,7 @@ interface AnnouncedChange extends KeyChange {
 /**
  * The changes to the keys of a repository. An instance announces each change to
  * other processes, and refuses a change that must not run at the same time as
- * another one.
+ * another change.
  */
 export class KeyChanges {
   readonly #storage: Storage;
@@ -80,8 +80,8 @@ export class KeyChanges {
    * @param change The change.
    * @param work Called to make the change, with the names of the keys that
    * other changes, running or interrupted, are about to remove.
-   * @throws {DeltarError} `conflict` if another change is running that must not
-   * run at the same time.
+   * @throws {DeltarError} `conflict` if a change that must not run at the same
+   * time is running.
    */
   async run(
     change: KeyChange,
@@ -104,8 +104,8 @@ export class KeyChanges {
         if (!isExcluded && other.key !== key) continue;
         const end = await this.#endOf(other.object);
         if (end === undefined) {
-          // If another process was interrupted while it removed another key,
-          // its note stays until that removal is repeated.
+          // If a process was interrupted while it removed another key, the
+          // note of that process stays until the removal is repeated.
           const isFinished = other.kind !== "remove" || other.key === key;
           if (isFinished) over.push(other.object);
         } else if (isExcluded) throw busyError(end);

@@ -4,11 +4,11 @@
  * The objects of the repository are decrypted with an age identity, the
  * identity of the repository. The key file `keys/NAME.age` of a full key has
  * this identity, encrypted for the recipient or with the passphrase of one
- * person or machine. So only small objects change when a key is added or removed, and
- * `age -d -i KEY keys/NAME.age` prints an identity file that decrypts
- * everything else. A rotation adds a newer identity to the key files. The
- * settings contain the SHA-256 of the first identity's recipient, so that a key
- * file of another repository is not used.
+ * person or machine. So only small objects change when a key is added or
+ * removed, and `age -d -i KEY keys/NAME.age` prints an identity file that
+ * decrypts all other objects. A rotation adds a newer identity to the key
+ * files. The settings contain the SHA-256 of the first identity's recipient, so
+ * that a key file of another repository is not used.
  *
  * The file of a write-only key has no identity. Instead, it has the recipient
  * that its machine encrypts for, and an SSH signature by the admin key
@@ -322,8 +322,8 @@ export class RepositoryKeys {
   /**
    * Returns the key for encrypting the files that this machine keeps about the
    * repository: the newest identity or, if the caller's key is write-only, the
-   * caller's own key. `secret` is a text that is known only to those who have
-   * the key.
+   * caller's own key. `secret` is a text that only the owners of the key
+   * know.
    */
   cacheKey(): { key: AgeKey; recipient: string; secret: string } {
     const { identities: [identity], recipient } = this.#file;
@@ -470,7 +470,7 @@ export class RepositoryKeys {
       const begun = { id, recipient, identities: all, retired };
       const ended = { ...begun, recipient: await recipientOf(all[0]) };
       // The caller's own key file gets the new identity first and is finished
-      // last. So the next rotation can continue this one if it is interrupted.
+      // last. So if this rotation is interrupted, the next one can continue it.
       const [own, others] = [true, false]
         .map((isOwn) => targets.filter((target) => target.isOwn === isOwn));
       for (const target of [...own, ...others]) {
@@ -577,8 +577,8 @@ export class RepositoryKeys {
         retired: [...older, ...retired],
       };
       // The list of recipients is stored last. If this process is interrupted
-      // before that, the next call finds the old list and retires the
-      // identities in the remaining key files.
+      // earlier, the next call finds the old list and retires the identities in
+      // the remaining key files.
       for (const target of targets) {
         if (target.kind === "full") await this.#replace(target, file, admin);
       }

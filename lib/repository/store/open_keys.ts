@@ -48,8 +48,8 @@ export interface OpenedKey {
  * @param storage The storage of the key files.
  * @param id The id of the repository.
  * @param own The keys of the caller.
- * @param sum The SHA-256 of the first identity's recipient, in hexadecimal. If
- *   the settings are lost, `undefined`, which accepts any identity.
+ * @param sum The SHA-256 of the first identity's recipient, in hexadecimal.
+ *   `undefined` if the settings are lost; any identity is then accepted.
  * @throws {DeltarError} If no key file can be used: `key` if no key was given,
  *   or none of the given keys decrypts a key file; `mismatch` if a key file
  *   belongs to another repository; `corrupt`, `truncated` or `limit` if a key

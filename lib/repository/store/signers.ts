@@ -27,7 +27,7 @@ const NAME_DIGITS = 16;
 export interface Signer {
   /** The public key: `ssh-ed25519 AAAA…`. */
   publicKey: string;
-  /** The machine that signs with the key: its id, and its host name. */
+  /** The id and, if known, the host name of the machine with the key. */
   machine: { id: string; host?: string };
   /**
    * Whether the machine has a write-only key. If so, the signatures of the
@@ -139,8 +139,8 @@ export class Signers {
   }
 
   /**
-   * Adds a signer. If the key is already trusted, changes the stored signer
-   * only if its `writeOnly` differs.
+   * Adds a signer. If the key is already trusted, this method changes the
+   * stored signer only if its `writeOnly` differs.
    *
    * @throws {DeltarError} `key` if the caller has no admin key; `exists` if the
    *   key was revoked; `unsupported` if it is not an Ed25519 key.

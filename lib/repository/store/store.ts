@@ -106,8 +106,8 @@ export interface OpenOptions extends ReadOptions {
   /**
    * The SHA-256 of the recipient of the repository's first identity, as
    * `RepositoryKeys.sum` returned it when the repository was first opened. A
-   * repository with a different SHA-256, or without encryption, is refused. By
-   * default, any repository is opened.
+   * repository that has a different recipient, or is not encrypted, is refused.
+   * By default, any repository is opened.
    */
   recipient?: string;
   /**
@@ -318,7 +318,7 @@ export class Store {
       return Store.#over(storage, { ...base, keys: undefined });
     }
     const given = typeof own === "function" ? await own() : own ?? [];
-    // Only encrypted repositories load the ciphers.
+    // The ciphers are loaded only for encrypted repositories.
     const { RepositoryKeys } = await import("./keys.ts");
     const keys = await RepositoryKeys.open(
       storage,
@@ -400,10 +400,10 @@ export class Store {
   }
 
   /**
-   * Returns whether a record is trusted, so that `latest`, a label or a date
-   * may find it. If this machine signed the record, this function saves a
-   * request by not checking whether the machine's key was revoked. A machine
-   * with a revoked key cannot take another snapshot anyway.
+   * Returns whether `latest`, a label or a date may refer to a record, which
+   * must be trusted. If this machine signed the record, this method does not
+   * check whether the machine's key was revoked, which saves a request. A
+   * machine with a revoked key cannot take another snapshot anyway.
    */
   async mayFind(record: SnapshotRecord): Promise<boolean> {
     const own = this.machine?.key?.publicKey;
@@ -522,7 +522,7 @@ export class Store {
    */
   async sealedFiles(): Promise<SealedFiles | undefined> {
     if (this.keys === undefined) return undefined;
-    // Only encrypted repositories load the ciphers.
+    // The ciphers are loaded only for encrypted repositories.
     const { SealedFiles } = await import("./sealed_files.ts");
     return new SealedFiles(this.keys.cacheKey());
   }
@@ -592,7 +592,10 @@ export class Store {
     return byTime([...known, ...records].sort(isOlder));
   }
 
-  /** Reads the records with these ids. `labels` has the names of all labels. */
+  /**
+   * Reads the records with these ids. `labels` has the names of all notes with
+   * labels.
+   */
   async #readRecords(
     ids: readonly string[],
     labels: readonly string[],

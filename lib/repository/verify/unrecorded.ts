@@ -84,10 +84,10 @@ export async function findUnrecorded(
 }
 
 /**
- * Reads the marks of prunes. Returns a function that returns whether an object
- * of a snapshot is garbage according to the marks: the snapshot was purged, or
- * a prune is deleting the object. If a mark is damaged, every object counts as
- * garbage, because there is no way to know for which snapshots a prune has
+ * Reads the marks of prunes. Returns a function that tests whether an object of
+ * a snapshot is garbage according to the marks, because the snapshot was purged
+ * or a prune is deleting the object. If a mark is damaged, every object counts
+ * as garbage, because there is no way to know for which snapshots a prune has
  * freed the space.
  */
 async function findGarbage(

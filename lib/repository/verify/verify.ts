@@ -84,13 +84,13 @@ export interface VerifyProgress {
   /** The name of the current object, or the path of the current file. */
   name: string;
   /**
-   * With `data`: the number of bytes of the finished volumes and files. A file
-   * with a content that was checked earlier counts, too.
+   * With `data`: the number of bytes of the finished volumes and files. Files
+   * whose content was checked earlier are included.
    */
   doneBytes: number;
   /**
    * With `data`: the final value of `doneBytes`. It is absent until the trees
-   * of all directories have been read.
+   * of all snapshots have been read.
    */
   allBytes?: number;
 }
@@ -187,8 +187,8 @@ interface Survey {
   /** The total size of the stored form of all files, in bytes. */
   bytes: number;
   /**
-   * The end of the last range of each volume that an entry needs, as an offset
-   * in the volume in bytes, by the name of the volume.
+   * The offset in bytes of the end of the last needed range of each volume, by
+   * the name of the volume.
    */
   ends: Map<string, number>;
 }
@@ -308,8 +308,8 @@ class Verification {
 
   /**
    * Compares the keys and notes of an encrypted repository with their
-   * manifests. This detects changes by a person who can write to the storage
-   * but has no trusted key, and so cannot sign manifests.
+   * manifests. The comparison detects changes by a person who can write to the
+   * storage but has no trusted key, and so cannot sign manifests.
    */
   async #verifyNoted(): Promise<void> {
     const { keys } = this.#store;

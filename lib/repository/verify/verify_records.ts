@@ -108,7 +108,7 @@ function formatOf(name: string): string {
 /**
  * Checks the checksum, format and cryptographic signature of a note, and that
  * the note is about the snapshot in its name. The last check detects two
- * swapped notes, whose checksums are right.
+ * notes that were swapped, because their checksums are still valid.
  */
 async function checkNote(
   bytes: Uint8Array,
