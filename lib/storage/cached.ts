@@ -42,8 +42,8 @@ const SUM_BYTES = 32;
  * in a second, faster storage. Cached bytes are checked whenever they are used,
  * so a lost or damaged cache causes extra requests, but never wrong bytes. When
  * the cache is full, cached objects are deleted in the order of their names,
- * until a fifth of the cache is free. The first segment of each name is
- * ignored. So if the rest of the names begins with a time, the oldest objects
+ * until a fifth of the cache is free. This order ignores the first segment of
+ * each name. So if the rest of the names begins with a time, the oldest objects
  * are deleted first.
  *
  * Only objects and ranges that were written or read completely through this

@@ -88,7 +88,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "a range is read exactly, and one beyond the end throws `truncated`",
+    name: "get() reads a range exactly, and throws `truncated` beyond the end",
     run: async (storage) => {
       await storage.put("x", count(10));
       const range = (offset?: number, length?: number) =>
@@ -121,7 +121,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "a range is shortened to the end with `clamp`",
+    name: "get() with `clamp` shortens a range that ends beyond the object",
     run: async (storage) => {
       await storage.put("x", count(10));
       const range = (offset: number, length: number) =>
@@ -249,7 +249,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "put() takes sources of every kind, even if chunks share memory",
+    name: "put() accepts every kind of source, even if chunks share memory",
     run: async (storage) => {
       const sources = {
         stream: new ReadableStream<Uint8Array>({
@@ -282,7 +282,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "an aborted put() stops pulling the source and ends it",
+    name: "an aborted put() stops reading the source and ends it",
     run: async (storage) => {
       let pulled = 0;
       let ended = false;
@@ -308,7 +308,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "list() takes any prefix",
+    name: "list() accepts any prefix",
     run: async (storage) => {
       const all = ["a/b/c", "a/b/d", "a/bc", "ab", "b", "b.c/d"];
       for (const name of all) await storage.put(name, count(1));

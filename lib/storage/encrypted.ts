@@ -54,8 +54,7 @@ interface LastChunk {
 
 /**
  * The number of bytes that are fetched to read the head of an object. The head
- * of an object that is encrypted for up to four X25519 recipients is shorter
- * than this.
+ * of an object that is encrypted for up to four X25519 recipients is shorter.
  */
 const HEAD_FETCH_BYTES = 512;
 
@@ -113,8 +112,8 @@ export interface StoredFile extends StoredObject {
  * To read a range, all payload chunks of 64 KiB that overlap the range are
  * decrypted. Every byte of an encrypted object is authenticated before it is
  * yielded. The operator of the inner storage can see the number and the names
- * of the objects and, except for padding and the bytes that encryption adds,
- * their sizes.
+ * of the objects, and their sizes with padding and the bytes that encryption
+ * adds.
  */
 export class EncryptedStorage implements Storage {
   /** The location of the inner storage. */
@@ -131,8 +130,8 @@ export class EncryptedStorage implements Storage {
   /** The heads of the objects whose ranges were read most recently, by name. */
   readonly #heads = new Map<string, Promise<Head>>();
   /**
-   * The last payload chunk of the most recently requested range, by object
-   * name. The next range often begins in this payload chunk.
+   * The last payload chunk of the most recently requested range of each object,
+   * by object name. The next range often begins in this payload chunk.
    */
   readonly #lastChunks = new Map<string, LastChunk>();
   /** The length of a head in bytes, by the number of recipients. */
@@ -323,7 +322,8 @@ export class EncryptedStorage implements Storage {
 
   /**
    * Yields `count` payload chunks after all of them have been decrypted. If the
-   * first one is also the last one of the previous range, it is not read again.
+   * first chunk was also the last chunk of the previous range, it is not read
+   * again.
    */
   async *#fewChunks(
     name: string,
@@ -374,8 +374,8 @@ export class EncryptedStorage implements Storage {
         const [bytes, others] = await Promise.all([shared, rest]);
         if (bytes !== undefined) return [bytes, ...others];
       } catch {
-        // The whole range is read below. If the error persists, it is thrown
-        // there.
+        // The whole range is read below. If the error persists, that read
+        // throws it.
       }
     }
     return await read(first, count);

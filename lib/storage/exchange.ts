@@ -16,8 +16,8 @@ export interface Request {
   /** The body of the request. Default: none. */
   body?: Uint8Array<ArrayBuffer>;
   /**
-   * The treatment of redirects: `follow` follows them, `manual` returns them as
-   * responses. Default: `manual`.
+   * The treatment of redirects: with `follow`, redirects are followed; with
+   * `manual`, they are returned as responses. Default: `manual`.
    */
   redirect?: "follow" | "manual";
   /** A signal that aborts the exchange. */
@@ -149,8 +149,8 @@ export class Exchange {
 }
 
 /**
- * A watchdog for an exchange. It aborts the exchange if a step takes too long,
- * and makes the errors for failed steps.
+ * A timer for an exchange. It aborts the exchange if a step takes too long, and
+ * makes the errors for failed steps.
  */
 class Watch {
   readonly #stop = new AbortController();
@@ -257,13 +257,14 @@ class Watch {
 }
 
 /**
- * The pattern of the messages of Deno, Bun and Node for a host that cannot be
- * reached.
+ * The pattern of the messages with which Deno, Bun and Node report a host that
+ * cannot be reached.
  */
 const UNREACHABLE =
   /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|Unable to connect|dns error|tcp connect error|bad port/i;
 /**
- * The pattern of the messages of Deno, Bun and Node for too many redirects.
+ * The pattern of the messages with which Deno, Bun and Node report too many
+ * redirects.
  */
 const REDIRECTS = /redirect/i;
 const UNTRUSTED = /certificate|self.signed|CERT_|UnknownIssuer/i;

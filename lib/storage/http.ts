@@ -27,9 +27,9 @@ const MAX_PAGE_BYTES = 16 << 20;
 /** The maximum number of objects that `list` returns. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The maximum number of listed objects that may be missing. Objects can be
- * deleted after the page that names them was read. A larger number is accepted
- * only if at least as many of the listed objects exist.
+ * The maximum number of listed objects that may be missing, because objects can
+ * be deleted after the page that names them was read. A larger number may be
+ * missing if at least as many of the listed objects exist.
  */
 const MAX_ABSENT = 1000;
 

@@ -4,8 +4,8 @@ import { temporaryName } from "./temporary.ts";
 
 /**
  * The end of the name of a test file. It has letters of both cases and makes
- * the name longer than some old file systems allow. A file system that changes
- * or shortens names is thus detected.
+ * the name longer than some old file systems allow, to detect file systems that
+ * change or shorten names.
  */
 const SUFFIX = "Probe-of-NAMES.aZ";
 

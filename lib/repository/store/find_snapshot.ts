@@ -454,8 +454,8 @@ export class Finder {
       : `none of the ${count} snapshots is`;
     return `${none} signed by a trusted machine; find out why with ` +
       "`deltar verify`, or name a snapshot by its id; if signers/ was " +
-      "deleted, a machine with a full key adds itself again with its next " +
-      "snapshot";
+      "deleted, each machine with a full key adds itself to signers/ again " +
+      "with its next snapshot";
   }
 
   /**

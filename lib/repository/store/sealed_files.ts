@@ -20,7 +20,7 @@ export class SealedFiles {
    * Creates a cipher for files.
    *
    * @param of The key that decrypts the files, its recipient, and a text that
-   *   is known only to those who have the key.
+   *   only the owners of the key know.
    */
   constructor(of: { key: AgeKey; recipient: string; secret: string }) {
     this.#key = of.key;
