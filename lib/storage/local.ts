@@ -113,10 +113,9 @@ export class LocalStorage implements Storage {
   /**
    * Prepares the folder for a new repository: makes the folder if necessary,
    * and removes the access of other users. Without `shared`, the mode of an
-   * existing folder is changed only if all of these conditions hold: the folder
-   * is empty except for hidden files and `lost+found`, users outside its group
-   * have access, it has no set-group-ID bit, and this user is permitted to
-   * change its mode.
+   * existing folder is changed only if the folder is empty except for hidden
+   * files and `lost+found`, users outside its group have access, it has no
+   * set-group-ID bit, and this user is permitted to change its mode.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the file system changes names, such

@@ -370,8 +370,9 @@ export class RepositoryKeys {
    *   person or machine signs.
    * @throws {DeltarError} `key` if the caller's key is write-only; `exists` if
    *   a key already has this name, or the public key in `key` was revoked;
-   *   `unsupported` if the recipient or the public key is not valid;
-   *   `conflict` if another process is changing the keys.
+   *   `unsupported` if the recipient is not valid; `unsupported` or `corrupt`
+   *   if the public key is not a valid Ed25519 key; `conflict` if another
+   *   process is changing the keys.
    * @throws {TypeError} If the name is not valid, or a write-only key has no
    *   recipient.
    */

@@ -130,7 +130,7 @@ function moment(start: number, length: number): NamedTime {
 }
 
 /**
- * Returns the period of a day. A date before or after the month is a day of an
+ * Returns the period of a day. A date that is not in the month is a day of an
  * earlier or later month.
  *
  * @param month The month, from 0.

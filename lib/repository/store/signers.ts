@@ -143,7 +143,8 @@ export class Signers {
    * stored signer only if its `writeOnly` differs.
    *
    * @throws {DeltarError} `key` if the caller has no admin key; `exists` if the
-   *   key was revoked; `unsupported` if it is not an Ed25519 key.
+   *   key was revoked; `unsupported` or `corrupt` if the key is not a valid
+   *   Ed25519 key.
    */
   async add(
     { publicKey, machine, writeOnly }: Pick<
@@ -189,7 +190,8 @@ export class Signers {
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @param time The time of the revocation, in milliseconds since 1970.
    * @throws {DeltarError} `key` if the caller has no admin key; `not-found` if
-   *   there is no such signer.
+   *   there is no such signer; `unsupported` or `corrupt` if the key is not a
+   *   valid Ed25519 key.
    */
   async revoke(publicKey: string, time: number = Date.now()): Promise<void> {
     const admin = this.#needAdmin();
