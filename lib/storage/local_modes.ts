@@ -56,10 +56,10 @@ export function modeOf(shared: Sharing | undefined): number {
 
 /**
  * Returns whether the access of other users should be removed when a storage is
- * made in an existing folder. This is the case if users outside the folder's
- * group have access, which is the default on most systems, and the folder has
- * no set-group-ID bit. A folder with this bit was shared with its group on
- * purpose, and keeps its mode.
+ * made in an existing folder. The access should be removed if users outside the
+ * folder's group have access, which is the default on most systems, and the
+ * folder has no set-group-ID bit. A folder with this bit was shared with its
+ * group on purpose, and keeps its mode.
  *
  * @param mode The folder's mode.
  */

@@ -35,7 +35,7 @@ export function withNoteManifests(
   repository: string,
   key: SigningKey | undefined,
 ): Storage {
-  /** Stores the manifest of an object under a name that no other writer uses. */
+  /** Stores the manifest of an object under a name that is not in use. */
   const putManifest = async (
     object: ObjectRecord,
     options: PutOptions | undefined,
