@@ -1,10 +1,10 @@
 /**
  * This machine: the id that its snapshots name, and the key that signs them.
  *
- * Both are made on first use, in the files `machine` and `signing_key` of the
- * configuration folder. If `DELTAR_MACHINE` is set, its value is the id
- * instead, because a container can lose both its host name and its
- * configuration folder.
+ * The id and the key are created on first use, in the files `machine` and
+ * `signing_key` of the configuration folder. If `DELTAR_MACHINE` is set, its
+ * value is the id instead, because a container can lose both its host name and
+ * its configuration folder.
  *
  * @module
  */

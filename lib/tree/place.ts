@@ -66,10 +66,11 @@ function linkTarget(place: string): string | undefined {
  * `/`-separated; `""` for the directory itself. Neither argument need be
  * canonical.
  *
- * @param directory The path, in the syntax of the operating system.
- * @param place The path, in the syntax of the operating system.
- * @returns The path, or `undefined` if the place is not in the directory or
- * `directory` is not absolute.
+ * @param directory The path of the directory, in the syntax of the operating
+ * system.
+ * @param place The path of the place, in the syntax of the operating system.
+ * @returns The relative path, or `undefined` if the place is not in the
+ * directory or `directory` is not absolute.
  *
  * @example
  * ```ts
@@ -96,8 +97,8 @@ export function pathBelow(
 }
 
 /**
- * The values that identify a file system, even after its disk is plugged in
- * again.
+ * The values that identify a file system, even after its disk has been
+ * unplugged and plugged in again.
  */
 export interface FileSystemId {
   /** The mount point; on Windows, the drive. */

@@ -4,9 +4,9 @@ import { asWideText, attributeList, FSOPT_NOFOLLOW } from "./system_forms.ts";
 import { PLATFORM } from "./this_system.ts";
 
 /**
- * A function that returns whether the file at a path is a placeholder: its
- * content is only in the cloud, and the system would download the content to
- * read it. The file is not opened.
+ * A function that returns whether the file at a path is a placeholder. The
+ * content of a placeholder is only in the cloud, and the system downloads the
+ * content when the file is read. The function does not open the file.
  *
  * @param path The path, in the syntax of the operating system.
  */

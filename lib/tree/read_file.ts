@@ -33,7 +33,7 @@ export function openFile(place: string): OpenFile {
  * @param file The open file, or its path. A path that is a symlink is refused.
  * @param size The maximum number of bytes to read.
  * @param buffer The buffer to read into, of at least `size` bytes. Default: a
- * new buffer. Allocating it takes longer than reading a small file.
+ * new buffer. Allocating a buffer takes longer than reading a small file.
  */
 export function readWhole(
   file: OpenFile | string,

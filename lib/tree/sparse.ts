@@ -4,11 +4,11 @@
  * The condensed form of a file is a list of the ranges that have data, and then
  * the data of these ranges. It is the form in which GNU tar stores a sparse
  * file in PAX format, version 1.0. The list depends only on the content of the
- * file, not on the file system: every range of zeros that is long enough (64
- * KiB in a file of at most 64 GiB) is a hole. Holes that the system reports are
- * not read, but the result is the same as if they were read. The SHA-256 of the
- * condensed form therefore identifies the content, as the SHA-256 of an
- * ordinary file does.
+ * file, not on the file system: every range of zeros of a minimum length, which
+ * is 64 KiB in a file of at most 64 GiB, is a hole. Holes that the system
+ * reports are not read, but the result is the same as if they were read. The
+ * SHA-256 of the condensed form therefore identifies the content, as the
+ * SHA-256 of an ordinary file does.
  *
  * @module
  */
@@ -45,7 +45,7 @@ const BLOCK_BYTES = 4096;
 const MIN_HOLE_BYTES = 1 << 16;
 /**
  * The maximum number of holes of a file. In a large file, the minimum length of
- * a hole is greater, so that this number is never exceeded.
+ * a hole is greater, so this number is never exceeded.
  */
 const MAX_RANGES = 1 << 20;
 /**

@@ -214,7 +214,8 @@ function otherCase(name: string): string {
 }
 
 /**
- * Returns the name in the normalization NFC, or in NFD if it is in NFC already.
+ * Returns the name in the normalization form NFC, or in NFD if the name is
+ * already in NFC.
  */
 function otherForm(name: string): string {
   const composed = name.normalize("NFC");

@@ -74,7 +74,7 @@ export function isAbsent(path: string): boolean {
  * precision of 240 ns.
  *
  * @param path The path, in the syntax of the operating system.
- * @param mtime The time, in nanoseconds since 1970.
+ * @param mtime The time to set for both, in nanoseconds since 1970.
  * @throws The error of `node:fs`, with its `code`, if the times cannot be set.
  */
 export function setTimes(path: string, mtime: bigint): void {

@@ -213,9 +213,9 @@ const TYPES: Readonly<Record<EntryKind, number>> = {
 };
 
 /**
- * Returns a creation time, or `undefined` if it is one of the values that
- * represent an unknown time: 0 on Linux and Windows, and one second before 1970
- * on BSD systems.
+ * Returns the given creation time, or `undefined` if it is one of the values
+ * that represent an unknown time: 0 on Linux and Windows, and one second before
+ * 1970 on BSD systems.
  */
 export function knownTime(btime: bigint | undefined): bigint | undefined {
   return btime === 0n || btime === -SECOND_NS ? undefined : btime;

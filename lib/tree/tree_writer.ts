@@ -72,8 +72,8 @@ export interface TreeWriterOptions {
   /**
    * Called with a path and an error if the mode, time, owner or extended
    * attributes of the path could not be set, or if the folder at the path was
-   * replaced. The error says which. The entry is created nevertheless. By
-   * default, the error is thrown, and a file or link is not created.
+   * replaced. The error says what happened. The entry is created nevertheless.
+   * By default, the error is thrown, and a file or link is not created.
    */
   onUnset?: (path: string, error: DeltarError) => void;
   /**
@@ -191,10 +191,10 @@ export function fileForThread(
 /**
  * Writes a tree into a directory and never outside of it. Names are checked,
  * and each folder is opened from the folder above it without following a
- * symlink. A file gets its name only after its content was checked, so it
- * appears whole or not at all. Existing files and links are replaced. Existing
- * directories are kept. If the file system can change modes, other users have
- * no access to a new directory until `finish` is called.
+ * symlink. A file gets its name only after its content has been checked, so the
+ * file appears whole or not at all. Existing files and links are replaced.
+ * Existing directories are kept. If the file system can change modes, other
+ * users have no access to a new directory until `finish` is called.
  *
  * @example
  * ```ts
@@ -307,7 +307,8 @@ export class TreeWriter {
   #waitsForDisk = false;
 
   /**
-   * Opens a directory for writing. It is created if it does not exist.
+   * Opens a directory for writing. The directory is created if it does not
+   * exist.
    *
    * @param root The path, in the syntax of the operating system.
    * @param options Options for writing.
@@ -742,8 +743,8 @@ export class TreeWriter {
   }
 
   /**
-   * Deletes the folders that the writer created for its own use. Call it before
-   * the tree is flushed, so that the deletion is flushed too.
+   * Deletes the folders that the writer created for its own use. Call this
+   * method before the tree is flushed, so that the deletion is flushed too.
    */
   removePrivateFolders(): void {
     this.#private.close();

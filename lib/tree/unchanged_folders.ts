@@ -47,8 +47,8 @@ export interface UnchangedFolders {
   /**
    * The folders whose entries are all unchanged, as the numbers of the first
    * words of their blocks. The content of the folders inside a folder does not
-   * count. A folder is left out if it has rules of its own, or an entry that is
-   * excluded, has several names or is on another device.
+   * count. A folder is left out if it has rules of its own, or if one of its
+   * entries is excluded, has several names or is on another device.
    */
   blocks: Set<number>;
 }
@@ -214,7 +214,7 @@ function compareFolder(
     if (isToTheEnd && seen === known.count) {
       return { isSame: true, isPlain, below };
     }
-    // A new ignore file can exclude entries of the folders inside.
+    // A new ignore file can exclude entries of the folders inside this folder.
     if (device !== undefined || !isRuled && enter().isOwn) return DIFFERENT;
   } catch {
     return DIFFERENT;

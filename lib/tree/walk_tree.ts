@@ -119,8 +119,8 @@ interface Level {
   found: readonly (Found | KnownRun)[];
   next: number;
   /**
-   * The previous name that contains U+FFFD. Where names are not returned as
-   * bytes, several names can be listed as the same text.
+   * The name with U+FFFD that was visited last in this folder. Where names are
+   * not returned as bytes, several names can be listed as the same text.
    */
   text?: string;
 }
@@ -566,7 +566,7 @@ function unchangedLevel(
     numbers[used++] = number;
   }
   numbers.sort();
-  // In a forged state, folders with other paths may have the same block.
+  // In a forged state, folders with other paths can have the same block.
   if (used > 0 && parentPath(entries.path(numbers[0])) !== path) {
     return undefined;
   }

@@ -67,10 +67,10 @@ const NO_OWNER = -1;
  * thread can be started without a separate file, even in a single binary.
  *
  * A thread decompresses the frame of a job and writes the files as
- * `TreeWriter.file` does. It checks the content of a file, writes it under a
- * temporary name, sets the owner, mode and time, and renames the file into
- * place. If anything fails, the thread deletes the temporary file, and the
- * caller writes the file itself and finds the cause.
+ * `TreeWriter.file` does. The thread checks the content of a file, writes the
+ * content under a temporary name, sets the owner, mode and time, and renames
+ * the file into place. If anything fails, the thread deletes the temporary
+ * file, and the caller writes the file itself and finds the cause.
  */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");
