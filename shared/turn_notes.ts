@@ -118,7 +118,10 @@ export class TurnNotes {
   }
 }
 
-/** Reads the note of a session. A missing or invalid note is ignored. */
+/**
+ * Reads the note of a session. Returns `undefined` if the note is missing or
+ * invalid.
+ */
 function readNote(
   file: string,
 ): SessionTurn & { agent?: string; session?: string } | undefined {

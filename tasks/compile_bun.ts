@@ -76,7 +76,7 @@ function runtime(folder: string, name: string, version: string): string {
   );
 }
 
-/** Compiles the command. Ends the process if that fails. */
+/** Compiles the command. Ends the process if the compilation fails. */
 async function compile(file: string, more: string[]): Promise<void> {
   const { ok } = await run(
     file,

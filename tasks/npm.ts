@@ -38,8 +38,8 @@ writeFileSync(
   { mode: 0o755 },
 );
 // Some declarations have `[Symbol.dispose]()`. In a project that compiles for
-// an older version of ECMAScript, TypeScript does not know this symbol unless a
-// declaration refers to its library.
+// an older version of ECMAScript, TypeScript does not know this symbol unless
+// the declaration file refers to the library `esnext.disposable`.
 for (const [name, file] of Object.entries(config.exports)) {
   if (name === "./cli") continue;
   const types = `${OUT}/${file.replace(/\.ts$/, ".d.ts")}`;

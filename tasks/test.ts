@@ -39,10 +39,10 @@ const ONCE =
 const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
 /**
- * The pattern of the tests that take long, because they start many processes or
- * try many faults. All of them run on Deno, one third on Bun, and another third
- * on Node. With `SLOW=1`, or if they are named as arguments, all of them run on
- * each runtime.
+ * The pattern of the tests that take a long time, because they start many
+ * processes or try many faults. All of them run on Deno, one third on Bun, and
+ * another third on Node. With `SLOW=1`, or if they are named as arguments, all
+ * of them run on each runtime.
  */
 const SAMPLED = /^tests\/(?:cli|interop|repository)\//;
 const isWhole = Boolean(process.env.SLOW) || named.length > 0;

@@ -85,7 +85,7 @@ const { ok, end } = await run(
   unfinished,
 );
 const size = ok ? statSync(unfinished).size : 0;
-// Lines of npm begin with `npm warn`, and do not concern the package.
+// Warnings of npm begin with `npm warn`. They do not concern the package.
 const warns = /^ *warning/im.test(stripVTControlCharacters(end));
 console.log(`${file}: ${size} bytes${warns ? ", with warnings" : ""}`);
 if (ok && !warns && size <= MAX_PACKAGE_BYTES) renameSync(unfinished, file);

@@ -64,8 +64,8 @@ type State = Pick<
 /**
  * Reads a file and checks that it did not change while being read. A file of at
  * most 1 MiB that changed is read again, up to three times, and is passed to
- * the reader once. A larger file is read once. A file that changed during the
- * last attempt is reported to `onSkip`.
+ * the reader once. A larger file is not read again. A file that changed during
+ * the last attempt is reported to `onSkip`.
  *
  * The bytes and the state come from the same open file, even if another file
  * takes the name of the file during the reading. The file is opened relative to
@@ -77,7 +77,7 @@ type State = Pick<
  * @param before The file at this path in the previous index.
  * @param shared The values that all files of the index share.
  * @returns The result of the reader, which is a promise only if the reader
- * returned one; `undefined` if the file could not be stored.
+ * returned one; `undefined` if the file could not be read.
  */
 export function readStable<Facts extends FileFacts>(
   walked: WalkedFile,

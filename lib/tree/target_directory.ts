@@ -15,8 +15,8 @@ import type { ExpectedContent } from "./write_content.ts";
 import { xattrChanges, type Xattrs, type XattrSelection } from "./xattrs.ts";
 
 /**
- * The current content of a directory, looked up path by path. No symlink is
- * followed. Paths behind a symlink count as absent.
+ * The current content of a directory. Each path is looked up when it is
+ * requested. No symlink is followed. Paths behind a symlink count as absent.
  */
 export class TargetDirectory {
   /** The directory's absolute path, without symlinks. */

@@ -617,7 +617,8 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @throws {DeltarError} `not-found` if the path does not exist; `io` if the
-   * system refuses the deletion; and the errors of `onReplace`.
+   * system refuses the deletion; and the errors of `onReplace`, and of
+   * `directory` for the path.
    */
   remove(path: string): void {
     this.#place(path);
@@ -647,7 +648,7 @@ export class TreeWriter {
    * @param from The other writer.
    * @param fromPath The path below the other writer's root.
    * @throws {DeltarError} `not-found` if the file does not exist; `io` if the
-   * system refuses the move.
+   * system refuses the move; and the errors of `directory` for both paths.
    */
   adopt(path: string, from: TreeWriter, fromPath: string): void {
     const folder = this.#place(path);
@@ -664,7 +665,7 @@ export class TreeWriter {
    * @param from The path in its current spelling.
    * @param path The path in its new spelling, in the same folder.
    * @throws {DeltarError} `not-found` if the entry does not exist; `io` if the
-   * system refuses the new name.
+   * system refuses the new name; and the errors of `directory` for the path.
    */
   respell(from: string, path: string): void {
     const folder = this.#place(path);

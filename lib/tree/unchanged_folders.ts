@@ -40,7 +40,7 @@ export interface CompareOptions {
 /** The result of comparing a directory with its remembered state. */
 export interface UnchangedFolders {
   /**
-   * Whether all entries of the directory that its rules do not exclude are
+   * Whether all entries that the rules of the directory do not exclude are
    * unchanged.
    */
   isAll: boolean;

@@ -122,8 +122,8 @@ export class Walker {
    * a repository inside the directory.
    * @throws {DeltarError} `not-found` if the path does not exist or is not a
    * directory; `io` if the system refuses access.
-   * @throws {DeltarError} `unsafe` if one of `paths` leads out of the
-   * directory.
+   * @throws {DeltarError} `unsafe` if one of `options.paths` is invalid, such
+   * as a path that leads out of the directory.
    * @throws {TypeError} If the path or an option has the wrong type.
    */
   constructor(
