@@ -6,7 +6,7 @@ import process from "node:process";
 export type FolderKind = "data" | "cache" | "config" | "state";
 
 /**
- * Returns the folder in which deltar keeps this user's files of a kind,
+ * Returns the folder in which deltar keeps this user's files of the given kind,
  * according to the conventions of the system.
  */
 export function userFolder(kind: FolderKind): string {

@@ -68,7 +68,7 @@ export function manualPage(program: Command): string {
     ".SH EXIT STATUS",
     ...[
       ["0", "done"],
-      ["1", "failed, or verify, drill or doctor found a fault"],
+      ["1", "failed, or a fault was found by verify, drill or doctor"],
       ["2", "wrong usage"],
       ["3", "done except for what the output names"],
       ["130", "interrupted"],

@@ -50,7 +50,7 @@ const found = new Map<string, Command>();
  */
 function packaged(name: string, program: string): Command {
   const npx: Command = ["npx", "--yes", `--package=${name}`, program];
-  // On Windows, the file in the package has another name.
+  // On Windows, the program in the package has a different file name.
   if (process.platform === "win32") return npx;
   let command = found.get(name);
   if (command === undefined) {

@@ -24,8 +24,8 @@ export function matcherOf(
   const bare = pattern.replace(/(?<=.)\/$/, "");
   const onlyFolders = bare !== pattern;
   // The content of an excluded folder would match too, so the second pattern
-  // includes all folders again. A folder that is tested has no trailing slash,
-  // so the second pattern does not apply to it.
+  // includes all folders again. The path of a tested folder has no trailing
+  // slash, so the second pattern does not apply to this path.
   const rules = ignore({ ignorecase: false })
     .add([{ pattern: bare }, { pattern: "!*/" }]);
   return (path, isDirectory) =>

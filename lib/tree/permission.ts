@@ -4,9 +4,9 @@ import type { FileStat } from "./stat.ts";
 import type { TargetDirectory } from "./target_directory.ts";
 
 /**
- * Predicts, from owners and modes, which changes in a directory this process is
- * not permitted to make. The superuser is permitted everything. On Windows,
- * nothing is predicted.
+ * Predicts which changes in a directory this process is not permitted to make.
+ * The predictions are based on owners and modes. The superuser is permitted
+ * everything. On Windows, nothing is predicted.
  */
 export class Permissions {
   readonly #onDisk: TargetDirectory;

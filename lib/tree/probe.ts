@@ -6,7 +6,7 @@ import { removeTree } from "./remove_tree.ts";
 
 /** Tests that find out how a disk treats names that do not exist on it yet. */
 export interface NameProbe {
-  /** Returns whether a folder treats two names as one. */
+  /** Returns whether a folder treats two names as one name. */
   isOne(folder: string, name: string, other: string): boolean;
   /**
    * Returns the name under which a folder lists a file that is created as

@@ -5,7 +5,7 @@ import { readXattrs, type XattrAccess, type Xattrs } from "./xattrs.ts";
 
 /**
  * Reads the extended attributes of an entry. If reading fails, reports the path
- * to `onSkip`, because the entry is stored without its attributes.
+ * to `onSkip`. The entry is then stored without its attributes.
  *
  * @param path The path below the root.
  * @param access Called once. Returns access to the attributes; `undefined` if

@@ -5,31 +5,33 @@ import { NO_XATTRS } from "./xattrs.ts";
 /** The flags of an entry. */
 export const ENTRY_FLAG = {
   /**
-   * The entry was skipped or excluded, because of a rule, its path or its kind.
+   * The flag of an entry that was skipped or excluded, because of a rule, its
+   * path or its kind.
    */
   skipped: 1 << 16,
   /**
-   * The next walk must read the entry again, because its state is not known or
-   * can stay the same when the entry changes.
+   * The flag of an entry that the next walk must read again, because the state
+   * of the entry is not known or can stay the same when the entry changes.
    */
   doubtful: 1 << 17,
   /**
-   * The entry is a folder whose content was excluded, because another file
-   * system is mounted on it.
+   * The flag of a folder whose content was excluded, because another file
+   * system is mounted on the folder.
    */
   mounted: 1 << 18,
-  /** The extended attributes were read, and the entry has none. */
+  /** The flag of an entry in which a read found no extended attributes. */
   plain: 1 << 19,
 } as const;
 
 /** The flags of a folder. */
 export const FOLDER_FLAG = {
   /**
-   * The block has the SHA-256 of the exclude rules, because the folder is the
-   * root, has ignore files or tags, or contains picked paths.
+   * The flag of a folder whose block has the SHA-256 of the exclude rules,
+   * because the folder is the root, has ignore files or tags, or contains
+   * picked paths.
    */
   ruled: 1,
-  /** The system refused to list the folder. */
+  /** The flag of a folder that the system refused to list. */
   unreadable: 2,
 } as const;
 

@@ -136,8 +136,8 @@ interface ComparedFolder {
 const DIFFERENT: ComparedFolder = { isSame: false, isPlain: false, below: [] };
 
 /**
- * Compares one folder. The folders inside it are not compared next if they are
- * on a device other than `device`, or if the rules for them have changed.
+ * Compares one folder. The folders inside this folder are not compared next if
+ * they are on a device other than `device`, or if their rules have changed.
  */
 function compareFolder(
   opened: OpenFolders,
