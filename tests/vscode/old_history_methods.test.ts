@@ -5,8 +5,6 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import type { SnapshotRecord } from "../../mod.ts";
-import { ownAmong } from "../../extension/src/worker/folder_records.ts";
 import { createMethods } from "../../extension/src/worker/methods.ts";
 import { Repositories } from "../../extension/src/worker/repositories.ts";
 import { newIdentity } from "../../lib/age/mod.ts";
@@ -197,109 +195,6 @@ test("a folder keeps its history if it is moved back and then on", () =>
     await move(back, three, "4444\n");
     assert.deepEqual(await shown(three), [three.directory, a, b, a, a]);
   }));
-
-/** Runs work on a machine with the given id. */
-async function on<T>(machine: string, run: () => Promise<T>): Promise<T> {
-  const { DELTAR_MACHINE: before } = process.env;
-  process.env.DELTAR_MACHINE = machine;
-  try {
-    return await run();
-  } finally {
-    if (before === undefined) delete process.env.DELTAR_MACHINE;
-    else process.env.DELTAR_MACHINE = before;
-  }
-}
-
-/** Takes a snapshot of a folder after a change of its notes. */
-async function snapshotOf(
-  config: ReturnType<typeof configOf>,
-  text: string,
-  continues?: string,
-) {
-  fs.writeFileSync(join(config.directory, "notes.md"), text);
-  await methods.snapshot(
-    { config, ...(continues !== undefined && { continues }) },
-    work,
-  );
-}
-
-/** Returns the paths of the listed snapshots, and whether each is for safety. */
-async function listed(config: ReturnType<typeof configOf>) {
-  return (await methods.list({ config }, work))
-    .map(({ directory, isSafety = false }) => [directory, isSafety]);
-}
-
-test("moves of another machine do not count in a repository that both use", () =>
-  withTemp(async (temp) => {
-    const one = await on("a", () => project(temp, "one"));
-    const two = {
-      ...configOf(temp, "two", [one.directory]),
-      repository: one.repository,
-    };
-    const [first, second] = [one.directory, two.directory];
-    fs.renameSync(first, second);
-    await on("a", () => snapshotOf(two, "second\n", first));
-    // The other machine also has a folder at the first path.
-    await on("b", () => project(temp, "one"));
-    await on("b", async () => {
-      fs.writeFileSync(join(first, "notes.md"), "third\n");
-      const [{ id }] = await methods.list({ config: one }, work);
-      const request = { id, deleteOthers: false };
-      await methods.restore({ config: one, request }, work);
-    });
-    await on("a", () => snapshotOf(two, "fourth\n"));
-    assert.deepEqual(await on("a", () => listed(two)), [
-      [second, false],
-      [second, false],
-      [first, false],
-    ]);
-    assert.deepEqual(await on("b", () => listed(one)), [
-      [first, true],
-      [first, false],
-      [first, false],
-    ]);
-  }));
-
-test("a machine with a new id keeps the history of a moved folder", () =>
-  withTemp(async (temp) => {
-    const one = await on("old", () => project(temp, "one"));
-    const two = {
-      ...configOf(temp, "two", [one.directory]),
-      repository: one.repository,
-    };
-    const [first, second] = [one.directory, two.directory];
-    fs.renameSync(first, second);
-    await on("old", () => snapshotOf(two, "second\n", first));
-    fs.renameSync(second, first);
-    const former = { ...one, former: [second] };
-    await on("old", () => snapshotOf(former, "third\n", second));
-    const all = [[first, false], [second, false], [first, false]];
-    assert.deepEqual(await on("old", () => listed(former)), all);
-    assert.deepEqual(await on("new", () => listed(former)), all);
-    await on("new", () => snapshotOf(former, "fourth\n"));
-    assert.deepEqual(await on("new", () => listed(former)), [
-      [first, false],
-      ...all,
-    ]);
-  }));
-
-test("a snapshot of another host is not of a former id of this machine", () => {
-  const record = (
-    id: string,
-    directory: string,
-    host: string,
-    parent?: string,
-  ) => ({ id, directory, parent, machine: { id: host, host } });
-  const records = [
-    record("1", "/one", "other"),
-    record("2", "/two", "other", "1"),
-  ] as unknown as SnapshotRecord[];
-  const listed = (machine: { id: string; host: string }) =>
-    ownAmong(records, { ...configOf("/", "one"), directory: "/one" }, machine)
-      .map(({ id }) => id);
-  assert.deepEqual(listed({ id: "new", host: "other" }), ["1", "2"]);
-  assert.deepEqual(listed({ id: "new", host: "here" }), ["1"]);
-});
 
 test("findMoved() compares files if the repository of a moved folder no longer exists", () =>
   withTemp(async (temp) => {

@@ -37,7 +37,6 @@ import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
 import { kindOf } from "./kind_of.ts";
 import { lineHistory } from "./line_history.ts";
-import { thisMachine } from "./machine.ts";
 import { oldHistoryMethods, rememberFolder } from "./old_history.ts";
 import { Repositories } from "./repositories.ts";
 import { restoreMethods } from "./restore_methods.ts";
@@ -111,8 +110,7 @@ export function createMethods(
       const repository = await repositories.tryOpen(config);
       if (repository === undefined) return [];
       const all = await repository.snapshots({ onDamage: () => {} });
-      const machine = await thisMachine();
-      const records = ownAmong(all, config, machine);
+      const records = ownAmong(all, config);
       const times = new Map(records.map(({ id, time }) => [id, time]));
       const taken = records.map((record, at) => {
         const { parent } = record;
@@ -130,9 +128,7 @@ export function createMethods(
         info.turn = during.get(info.id);
         info.madeBy = madeBy.get(info.id);
       }
-      const safety = safetyAmong(all, records, config, machine).map((
-        record,
-      ) => ({
+      const safety = safetyAmong(all, records, config).map((record) => ({
         ...infoOf(record),
         isSafety: true,
       }));
@@ -197,7 +193,7 @@ export function createMethods(
         policy,
         { signal },
       );
-      const own = await ownJudged(judgements, config);
+      const own = ownJudged(judgements, config);
       const kept = own.filter(({ keep }) => keep).length;
       return {
         removed: own.length - kept,
@@ -214,9 +210,8 @@ export function createMethods(
         onUnusual: () => acceptUnusual,
         signal,
       });
-      const own = await ownJudged(judgements, config);
-      const removed = own.filter(({ keep }) => !keep);
-      return { removed: removed.map(({ record }) => record.id).sort() };
+      const own = ownJudged(judgements, config).filter(({ keep }) => !keep);
+      return { removed: own.map(({ record }) => record.id).sort() };
     },
 
     async usage({ config }) {
@@ -405,13 +400,13 @@ function fileVersion(
 }
 
 /** Returns those of `judgements` that are about snapshots of a folder. */
-async function ownJudged<Judged extends { record: SnapshotRecord }>(
+function ownJudged<Judged extends { record: SnapshotRecord }>(
   judgements: readonly Judged[],
   config: FolderConfig,
-): Promise<Judged[]> {
+): Judged[] {
   const records = judgements.map(({ record }) => record)
     .sort((a, b) => a.id < b.id ? -1 : 1);
-  const own = new Set(ownAmong(records, config, await thisMachine()));
+  const own = new Set(ownAmong(records, config));
   return judgements.filter(({ record }) => own.has(record));
 }
 

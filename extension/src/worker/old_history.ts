@@ -58,9 +58,8 @@ export function oldHistoryMethods(
       );
     }
     const all = await source.snapshots({ onDamage: () => {} });
-    const machine = await thisMachine();
-    const own = ownAmong(all, from, machine);
-    const records = [...own, ...safetyAmong(all, own, from, machine)];
+    const own = ownAmong(all, from);
+    const records = [...own, ...safetyAmong(all, own, from)];
     const { copied } = await source.copyTo(target, records, { signal });
     return { copied: copied.length };
   };
