@@ -101,7 +101,7 @@ const checks: Step[] = [
  * share environment variables.
  */
 const PROCESSES = Math.min(2, availableParallelism());
-/** All steps. The steps of a group run at the same time. */
+/** The groups of steps. The steps of one group run at the same time. */
 const groups: Step[][] = files.length === 0 ? [] : [
   partsOf(files).map((part, at, { length }): Step => [
     titleOf("Deno", at, length),

@@ -12,6 +12,7 @@ export class SharedWork<Result> {
   readonly #controller = new AbortController();
   /** The number of requests that wait. */
   #waiting = 0;
+  #hasEnded = false;
 
   /**
    * Starts the work.
@@ -21,8 +22,9 @@ export class SharedWork<Result> {
    */
   constructor(work: (signal: AbortSignal) => Promise<Result>) {
     this.result = work(this.#controller.signal);
+    const end = () => void (this.#hasEnded = true);
     // Each request receives the error from `wait`.
-    this.result.catch(() => {});
+    this.result.then(end, end);
   }
 
   /** Whether all requests were cancelled before the work had ended. */
@@ -42,7 +44,9 @@ export class SharedWork<Result> {
       return await unlessAborted(this.result, signal);
     } finally {
       this.#waiting--;
-      if (this.#waiting === 0 && signal.aborted) this.#controller.abort();
+      if (this.#waiting === 0 && signal.aborted && !this.#hasEnded) {
+        this.#controller.abort();
+      }
     }
   }
 }

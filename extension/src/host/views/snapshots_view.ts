@@ -86,6 +86,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   /** The number of rows that are shown for a day, by the title of the day. */
   readonly #shown = new Map<string, number>();
   #view: vscode.TreeView<Node> | undefined;
+  #selection: readonly Node[] = [];
 
   constructor(folders: ProtectedFolders) {
     this.#folders = folders;
@@ -107,20 +108,29 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     return vscode.Disposable.from(
       this.#view,
       this.#view.onDidChangeSelection(({ selection }) => {
-        const several = selection.length > 1 ? selection : [];
-        void vscode.commands.executeCommand(
-          "setContext",
-          SELECTED,
-          several.filter((node) => node.kind === "snapshot").map(
-            contextValueOf,
-          ),
-        );
+        this.#selection = selection;
+        this.#tellMenus();
       }),
       vscode.commands.registerCommand(SHOW_MORE, (day: DayNode) => {
         this.#shown.set(day.title, this.#shownOf(day) + PAGE_ROWS);
         this.#changed.fire();
       }),
     );
+  }
+
+  /** Tells the menus which snapshots are selected, if there are several. */
+  #tellMenus(): void {
+    const snapshots = this.#selection.filter((node) =>
+      node.kind === "snapshot"
+    );
+    // VS Code does not tell if selected rows vanish.
+    const isThere = ({ folder, info }: SnapshotNode) =>
+      this.#rows.has(rowId(folder, info.id));
+    const left = snapshots.filter(isThere);
+    const isSeveral = this.#selection.length > 1 &&
+      (left.length > 1 || left.length === snapshots.length);
+    const selected = isSeveral ? left.map(contextValueOf) : [];
+    void vscode.commands.executeCommand("setContext", SELECTED, selected);
   }
 
   async getChildren(node?: Node): Promise<Node[]> {
@@ -209,6 +219,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     this.#rows = new Map(
       snapshots.map((row) => [rowId(row.folder, row.info.id), row]),
     );
+    this.#tellMenus();
     const days = new Map<string, DayNode>();
     const now = Date.now();
     for (const row of groupByTurn(snapshots)) {
