@@ -1,13 +1,22 @@
 import { collectAtMost } from "../bytes/source.ts";
 import { NeededRanges } from "../delta/needed_ranges.ts";
 import { release } from "../bytes/release.ts";
+import { inTurns } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ContentReference } from "./content_reference.ts";
 import { type FrameTable, readFrameTable } from "./frame_table.ts";
 import { decompressAside } from "./zstd_codec.ts";
 
-/** The maximum total size in bytes of the decompressed frames in memory. */
-const MAX_RECENT_BYTES = 32 << 20;
+/**
+ * The default maximum total size in bytes of the decompressed frames in memory.
+ */
+const DEFAULT_MAX_RECENT_BYTES = 33 << 20;
+
+/**
+ * The size in bytes that is added to the size of each decompressed frame in
+ * memory, so that many tiny frames also count.
+ */
+const FRAME_OVERHEAD_BYTES = 4096;
 
 /** The number of frames that are decompressed ahead of the reads. */
 const MAX_FRAMES_AHEAD = 3;
@@ -37,6 +46,21 @@ const MAX_KEPT_BYTES = 8 << 20;
 /** The maximum number of ranges that are kept. */
 const MAX_KEPT_RANGES = 2 ** 18;
 
+/**
+ * The maximum number of steps of a plan. A step is the part of one range that
+ * is in one frame.
+ */
+const MAX_PLAN_STEPS = 2 ** 24;
+
+/** The number of steps of a plan between checks of whether a turn is due. */
+const STEPS_BETWEEN_TURNS = 1024;
+
+/**
+ * The maximum number of planned frames that are searched for a frame that is
+ * not being decompressed.
+ */
+const MAX_FRAMES_SEARCHED = 1024;
+
 /** Options for planning the reads of a content. */
 export interface PlannedFramesOptions {
   /** The storage of the volume. Short ranges of it must be fast to read. */
@@ -50,6 +74,12 @@ export interface PlannedFramesOptions {
    * offsets and lengths in bytes. No range is empty.
    */
   ranges: Iterable<{ offset: number; length: number }>;
+  /**
+   * The maximum total size in bytes of the decompressed frames in memory, with
+   * 4 KiB added to the size of each frame. The frame that was used last always
+   * stays in memory. Default: 33 MiB.
+   */
+  maxRecentBytes?: number;
   /** The signal that ends the reads with an error of code `aborted`. */
   signal?: AbortSignal;
 }
@@ -58,7 +88,7 @@ export interface PlannedFramesOptions {
  * A content that is read in ranges, in an order that is known in advance. The
  * ranges can overlap and can be in any order.
  *
- * The frames that were used last stay in memory, up to 32 MiB, and the next
+ * The frames that were used last stay in memory, up to 33 MiB, and the next
  * needed frames are decompressed in advance on other threads. A database, for
  * example, has many short ranges far away from the ranges before and after
  * them. Short ranges that are needed after their frame has left the memory are
@@ -67,11 +97,13 @@ export interface PlannedFramesOptions {
 export class PlannedFrames implements Disposable {
   readonly #options: PlannedFramesOptions;
   readonly #table: FrameTable;
-  /** The frames that are still to be decompressed, in order. */
-  readonly #order: Iterator<number>;
+  /** The planned frames, in the order in which they are decompressed. */
+  readonly #order: Uint32Array;
+  /** The index in `#order` of the next frame to decompress. */
+  #next = 0;
   /** The frames that are being decompressed, in this order. */
   readonly #coming: { frame: number; bytes: Promise<Uint8Array> }[] = [];
-  readonly #recent = new RecentFrames<Uint8Array>();
+  readonly #recent: RecentFrames<Uint8Array>;
   /** The short ranges that are needed after their frame has left the memory. */
   readonly #kept: NeededRanges;
   readonly #keptBytes: Uint8Array;
@@ -89,7 +121,8 @@ export class PlannedFrames implements Disposable {
   ) {
     this.#options = options;
     this.#table = table;
-    this.#order = order.values();
+    this.#order = Uint32Array.from(order);
+    this.#recent = new RecentFrames(maxRecentBytesOf(options));
     this.#kept = NeededRanges.of(
       [...kept].map(([offset, length]) => ({ offset, length })),
     );
@@ -102,20 +135,22 @@ export class PlannedFrames implements Disposable {
    *
    * @param options The content and the ranges that will be read.
    * @returns The content; `undefined` if `readFrameTable` finds no table, or if
-   *   too many frames would be decompressed more than once.
-   * @throws {DeltarError} The errors of the storage.
+   *   too many frames would be decompressed more than once, or if the plan
+   *   would take more than 2^24 steps.
+   * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
+   *   storage.
    */
   static async plan(
     options: PlannedFramesOptions,
   ): Promise<PlannedFrames | undefined> {
-    const { storage, reference, end, ranges, signal } = options;
+    const { storage, reference, end, signal } = options;
     const { volume, offset, length, skip } = reference;
     const table = await readFrameTable(
       storage.get(volume, { offset, length, signal }),
       { place: offset, length, skip, end },
     );
     if (table === undefined) return undefined;
-    const plan = planOf(table, ranges);
+    const plan = await inTurns(planOf(table, options), signal);
     return plan && new PlannedFrames(options, table, plan);
   }
 
@@ -140,8 +175,11 @@ export class PlannedFrames implements Disposable {
     if (bytes !== undefined) return this.#partOf(frame, bytes, offset, most);
     const kept = this.#seen.has(frame) ? this.#kept.lengthAt(offset) : 0;
     if (kept === 0) return this.#load(frame, offset, most);
+    // A kept range can continue in the next frame, whose bytes may not have
+    // been copied yet.
+    const rest = this.#table.starts[frame + 1] - offset;
     const place = this.#kept.placeOf(offset);
-    return this.#keptBytes.subarray(place, place + Math.min(kept, most));
+    return this.#keptBytes.subarray(place, place + Math.min(kept, most, rest));
   }
 
   /** Frees the frames in memory at the end of a `using` block. */
@@ -155,19 +193,37 @@ export class PlannedFrames implements Disposable {
     offset: number,
     most: number,
   ): Promise<Uint8Array> {
+    const next = this.#take(frame);
     this.#request();
-    // Frames before this one are not needed after all, because kept ranges had
-    // all bytes of the ranges for which they were planned.
-    const before = this.#coming.findIndex((next) => next.frame === frame);
-    for (const { bytes } of this.#coming.splice(0, Math.max(0, before))) {
-      bytes.then(release, () => {});
-    }
-    const next = before < 0 ? undefined : this.#coming.shift();
-    this.#request();
-    const bytes = await (next?.bytes ?? this.#decompress(frame));
+    const bytes = await (next ?? this.#decompress(frame));
     this.#recent.add(frame, bytes.length, bytes).forEach(release);
     if (!this.#seen.has(frame)) this.#keep(frame, bytes);
     return this.#partOf(frame, bytes, offset, most);
+  }
+
+  /**
+   * Removes a frame from the frames that are being decompressed, and returns its
+   * content. Returns `undefined` if the frame is not among them.
+   */
+  #take(frame: number): Promise<Uint8Array> | undefined {
+    this.#request();
+    let before = this.#coming.findIndex((next) => next.frame === frame);
+    if (before < 0) {
+      const later = this.#order.subarray(
+        this.#next,
+        this.#next + MAX_FRAMES_SEARCHED,
+      ).indexOf(frame);
+      if (later < 0) return undefined;
+      this.#next += later;
+      before = this.#coming.length;
+    }
+    // Frames before this one are not needed after all, because kept ranges had
+    // all bytes of the ranges for which they were planned.
+    for (const { bytes } of this.#coming.splice(0, before)) {
+      bytes.then(release, () => {});
+    }
+    this.#request();
+    return this.#coming.shift()?.bytes;
   }
 
   /** Copies the short ranges of a frame that are needed later. */
@@ -175,7 +231,7 @@ export class PlannedFrames implements Disposable {
     this.#seen.add(frame);
     const start = this.#table.starts[frame];
     const end = this.#table.starts[frame + 1];
-    const cursor = this.#kept.cursor();
+    const cursor = this.#kept.cursor(start);
     for (
       let range = cursor.next(start, end);
       range !== undefined;
@@ -202,9 +258,10 @@ export class PlannedFrames implements Disposable {
 
   /** Starts to decompress the next frames. */
   #request(): void {
-    while (this.#coming.length < MAX_FRAMES_AHEAD) {
-      const { value: frame, done } = this.#order.next();
-      if (done) return;
+    while (
+      this.#coming.length < MAX_FRAMES_AHEAD && this.#next < this.#order.length
+    ) {
+      const frame = this.#order[this.#next++];
       const bytes = this.#decompress(frame);
       // The error is handled when the frame is needed.
       bytes.catch(() => {});
@@ -238,26 +295,34 @@ interface Plan {
   kept: Map<number, number>;
 }
 
+function maxRecentBytesOf({ maxRecentBytes }: PlannedFramesOptions): number {
+  return maxRecentBytes ?? DEFAULT_MAX_RECENT_BYTES;
+}
+
 /**
  * Returns the plan for reading ranges, or `undefined` if too many frames would
- * be decompressed more than once.
+ * be decompressed more than once, or if the plan would take too many steps.
+ * Yields after every 1,024 steps.
  */
-function planOf(
+function* planOf(
   table: FrameTable,
-  ranges: Iterable<{ offset: number; length: number }>,
-): Plan | undefined {
+  options: PlannedFramesOptions,
+): Generator<undefined, Plan | undefined, void> {
   const { starts } = table;
   const most = MAX_REPEATS * starts.length;
-  const recent = new RecentFrames<true>();
+  const recent = new RecentFrames<true>(maxRecentBytesOf(options));
   /** The total length in bytes of the kept ranges of each frame in `order`. */
   const keptOf = new Map<number, number>();
   const plan: Plan = { order: [], kept: new Map() };
   let total = 0;
+  let steps = 0;
   let start = 0;
   let end = 0;
-  for (const { offset, length } of ranges) {
+  for (const { offset, length } of options.ranges) {
     const stop = offset + length;
     for (let at = offset; at < stop; at = end) {
+      if (++steps > MAX_PLAN_STEPS) return undefined;
+      if (steps % STEPS_BETWEEN_TURNS === 0) yield;
       if (at >= start && at < end) continue;
       const frame = frameAt(table, at);
       [start, end] = [starts[frame], starts[frame + 1]];
@@ -297,11 +362,17 @@ function frameAt({ starts }: FrameTable, offset: number): number {
   return low;
 }
 
-/** The frames that were used last, up to a total size of 32 MiB. */
+/** The frames that were used last, up to a maximum total size. */
 class RecentFrames<Value extends object | true> {
   /** The frames, the one that was used last at the end. */
   readonly #frames = new Map<number, { size: number; value: Value }>();
+  readonly #maxBytes: number;
   #size = 0;
+
+  /** Makes an empty list of frames with a maximum total size in bytes. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** Returns the value of a frame, and marks the frame as the last one used. */
   use(frame: number): Value | undefined {
@@ -313,17 +384,18 @@ class RecentFrames<Value extends object | true> {
   }
 
   /**
-   * Adds a frame as the last one used.
+   * Adds a frame as the last one used. `size` is the size of its content in
+   * bytes.
    *
    * @returns The values of the frames that had to be removed.
    */
   add(frame: number, size: number, value: Value): Value[] {
     const removed: Value[] = [];
-    this.#size += size;
+    this.#size += size + FRAME_OVERHEAD_BYTES;
     for (const [oldest, { size, value }] of this.#frames) {
-      if (this.#size <= MAX_RECENT_BYTES) break;
+      if (this.#size <= this.#maxBytes) break;
       this.#frames.delete(oldest);
-      this.#size -= size;
+      this.#size -= size + FRAME_OVERHEAD_BYTES;
       removed.push(value);
     }
     this.#frames.set(frame, { size, value });

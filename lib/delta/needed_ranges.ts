@@ -60,9 +60,13 @@ export class NeededRanges {
     return size;
   }
 
-  /** Returns a cursor for a file that is read from its start. */
-  cursor(): RangeCursor {
-    return new RangeCursor(this.#bounds);
+  /**
+   * Returns a cursor for a file that is read from an offset.
+   *
+   * @param start The offset in bytes. Default: 0, the start of the file.
+   */
+  cursor(start = 0): RangeCursor {
+    return new RangeCursor(this.#bounds, 2 * this.#find(start));
   }
 
   /**
@@ -114,14 +118,20 @@ export class NeededRanges {
   }
 }
 
-/** A position in a list of ranges, for a file that is read from its start. */
+/** A position in a list of ranges, for a file that is read in order. */
 export class RangeCursor {
   readonly #bounds: Float64Array;
-  #at = 0;
+  #at: number;
 
-  /** Makes a cursor for the starts and ends of ranges, in ascending order. */
-  constructor(bounds: Float64Array) {
+  /**
+   * Makes a cursor.
+   *
+   * @param bounds The starts and ends of the ranges, in ascending order.
+   * @param at The index in `bounds` of the start of the first range to return.
+   */
+  constructor(bounds: Float64Array, at: number) {
     this.#bounds = bounds;
+    this.#at = at;
   }
 
   /**

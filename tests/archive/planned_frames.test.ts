@@ -198,3 +198,84 @@ test("readFrameTable() returns undefined if the frames cannot be decompressed on
   const large = await codecFor("zstd").compress(new Uint8Array(5 << 20));
   assert.equal(await find(concat([large, packed])), undefined);
 });
+
+test("PlannedFrames reads kept ranges that touch across the border of two frames", async () => {
+  const size = 1 << 20;
+  const { storage, reference, content } = await volumeOf(
+    Array.from({ length: 40 }, () => size),
+  );
+  const border = size - SKIP;
+  const others = Array.from({ length: 36 }, (_, at) => ({
+    offset: (at + 3) * size,
+    length: 20_000,
+  }));
+  const across = { offset: border - 100, length: 200 };
+  const ranges = [
+    { offset: 0, length: 10 },
+    ...others,
+    across,
+    ...others,
+    across,
+  ];
+  const end = content.length;
+  using planned = await PlannedFrames.plan({ storage, reference, end, ranges });
+  assert.ok(planned);
+  await check(planned, ranges, content);
+});
+
+test("PlannedFrames reads random ranges with little memory", async () => {
+  let seed = 1;
+  const random = (most: number) =>
+    (seed = seed * 48_271 % 2_147_483_647) % most;
+  let count = 0;
+  for (let round = 0; round < 60; round++) {
+    const { storage, reference, content } = await volumeOf([
+      SKIP + 1,
+      ...Array.from({ length: 30 }, () => random(20_000)),
+    ]);
+    const end = content.length;
+    const ranges: Range[] = [];
+    for (let at = 0; at < 60; at++) {
+      const offset = random(end);
+      const most = [10, 300, 3000, 60_000][random(4)];
+      const length = 1 + random(Math.min(most, end - offset));
+      const isRepeated = ranges.length > 0 && random(3) === 0;
+      ranges.push(
+        isRepeated ? ranges[random(ranges.length)] : { offset, length },
+      );
+    }
+    using planned = await PlannedFrames.plan({
+      storage,
+      reference,
+      end,
+      ranges,
+      maxRecentBytes: 50_000 + random(200_000),
+    });
+    if (planned === undefined) continue;
+    count++;
+    await check(planned, ranges, content);
+  }
+  assert.ok(count > 10, `${count} plans`);
+});
+
+test("PlannedFrames.plan() can be aborted, and stops after many steps", async () => {
+  const { storage, reference, content } = await volumeOf(
+    [SKIP, ...Array.from({ length: 20_000 }, () => 1)],
+  );
+  const end = content.length;
+  const ranges = Array.from(
+    { length: 900 },
+    () => ({ offset: 0, length: end }),
+  );
+  assert.equal(
+    await PlannedFrames.plan({ storage, reference, end, ranges }),
+    undefined,
+  );
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 30);
+  const { signal } = controller;
+  await assert.rejects(
+    PlannedFrames.plan({ storage, reference, end, ranges, signal }),
+    { code: "aborted" },
+  );
+});
