@@ -110,6 +110,7 @@ async function* decodeFrames(
   options: DecompressOptions,
 ): AsyncGenerator<Uint8Array> {
   const coming: Promise<Uint8Array>[] = [];
+  const begin = reader.offset;
   let room = 1;
   let failure: unknown;
   for (let isOver = false; !isOver || coming.length > 0;) {
@@ -117,6 +118,10 @@ async function* decodeFrames(
     try {
       while (!isOver && coming.length < room && large === undefined) {
         const start = reader.offset;
+        // The end of the source is looked for only when another frame has room.
+        // A source that ends before its first frame is an error.
+        if (start > begin) isOver = await reader.atEnd();
+        if (isOver) break;
         const frame = await nextFrame(reader, { isByBlock: IS_BY_BLOCK });
         if (frame !== undefined) {
           const content = await decodeFrame(frame, reader, start, options);
@@ -127,7 +132,6 @@ async function* decodeFrames(
             coming.push(content.plain);
           }
         }
-        if (large === undefined) isOver = await reader.atEnd();
       }
     } catch (error) {
       // The content of the frames before the damage is yielded first.
@@ -142,7 +146,6 @@ async function* decodeFrames(
     }
     if (large === undefined) continue;
     yield* large;
-    isOver = await reader.atEnd();
   }
   if (failure !== undefined) throw failure;
 }

@@ -98,6 +98,7 @@ export interface Storage {
   /**
    * Reads the bytes of an object as the caller pulls them. No request is sent
    * before the first chunk is pulled. Leaving the loop early cancels the read.
+   * The storage must not change a chunk after it has yielded the chunk.
    *
    * An empty range is also checked against the object's length. `offset` may
    * equal the object's length if `length` is 0 or absent, or if `clamp` is set.

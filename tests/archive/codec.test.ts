@@ -467,3 +467,25 @@ test("the format is recognized by the first bytes", async () => {
   assert.equal(detectFormat(noise(512)), undefined);
   assert.throws(() => codecFor("lzma" as "gzip"), TypeError);
 });
+
+test("zstd: the first small frame is yielded before more of the source is pulled", async () => {
+  const zstd = codecFor("zstd");
+  for (
+    const frame of [
+      await zstd.compress(noise(70_000, 1)),
+      await zstd.store(noise(70_000, 1)),
+    ]
+  ) {
+    let pulled = 0;
+    const source = async function* () {
+      for (let at = 0; at < 3; at++) {
+        pulled++;
+        yield frame;
+      }
+    };
+    const reading = zstd.decompress(source());
+    await reading.next();
+    assert.equal(pulled, 1);
+    await reading.return(undefined);
+  }
+});
