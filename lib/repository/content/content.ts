@@ -5,8 +5,8 @@
  * apply to it. A file has at most 64 deltas. `ContentReader` reads the ranges
  * of the volumes that contain these pieces, and applies the deltas. If the
  * deltas copy ranges of the whole content in another order, `PlannedFrames`
- * reads the frames of a local repository in the order in which they are needed.
- * Otherwise, the needed ranges are spooled. The reader caches the last small
+ * reads the frames of a local repository in the order in which they are needed,
+ * for one file at a time. Otherwise, the needed ranges are spooled. The reader caches the last small
  * ranges, because they often contain the next files too. Its callers, such as
  * `checkedStream`, check the SHA-256 of the content. If a prune repacked a
  * volume, a move names the new volume: `follow_moves.ts` follows moves, and
@@ -92,6 +92,11 @@ export class ContentReader {
   /** Whether the volumes are on this machine. */
   readonly #isLocal: boolean;
   readonly #frames = new Map<string, Promise<Uint8Array>>();
+  /**
+   * Whether a file is being read through `PlannedFrames`, which takes up to
+   * about 60 MiB of memory. Other files are spooled at that time.
+   */
+  #isPlanned = false;
 
   /** Creates a reader for a repository's storage. */
   constructor(storage: Storage) {
@@ -283,10 +288,17 @@ export class ContentReader {
         yield* chain.result(new ForwardBasis(content), options);
         return;
       }
-      using planned = await this.#planned(base, chain, needed.end, signal);
-      if (planned !== undefined) {
-        yield* chain.result(planned, options);
-        return;
+      if (!this.#isPlanned) {
+        this.#isPlanned = true;
+        try {
+          using planned = await this.#planned(base, chain, needed.end, signal);
+          if (planned !== undefined) {
+            yield* chain.result(planned, options);
+            return;
+          }
+        } finally {
+          this.#isPlanned = false;
+        }
       }
       // Only the ranges of the basis that the deltas copy are spooled. Their
       // total size is at most the size of the file.
