@@ -152,7 +152,7 @@ export function hookCommand(context: Context): Command {
 async function readInput(): Promise<string | undefined> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // A larger input is also read to its end, so that the agent can finish
+  // A longer input is also read to its end, so that the agent can finish
   // writing.
   for await (const chunk of process.stdin) {
     size += chunk.length;

@@ -60,7 +60,7 @@ export function showPath(path: string): string {
   return shown === spelled ? spelled : showText(JSON.stringify(spelled));
 }
 
-/** Matches a text of printable ASCII, which needs no escapes. */
+/** The pattern of printable ASCII, which needs no escapes. */
 const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
@@ -103,7 +103,7 @@ function escaped(char: string): string {
   ).join("");
 }
 
-/** Matches the control codes of colors, and line ends. */
+/** The pattern of the control codes of colors and of line ends. */
 // deno-lint-ignore no-control-regex
 const COLORS = /(\x1b\[\d{1,2}m|\n)/;
 

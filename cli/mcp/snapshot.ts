@@ -25,7 +25,7 @@ export const snapshotTool: Tool<z.infer<typeof input>> = {
   description:
     "Saves the current state of the whole directory, including files that " +
     "git ignores. Call this before risky work, such as a shell command that " +
-    "deletes, moves or rewrites files. It is fast, and if nothing has " +
+    "deletes, moves or rewrites files. A snapshot is fast. If nothing has " +
     "changed since the last snapshot, no new snapshot is made. Nothing in the " +
     "directory changes.",
   input,

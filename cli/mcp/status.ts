@@ -40,8 +40,8 @@ export const statusTool: Tool<z.infer<typeof input>> = {
   description:
     "Shows when the latest snapshot of the directory was taken, which paths " +
     "the snapshots do not include, and why. A path that is not in a " +
-    "snapshot cannot be restored. Check this before you delete or overwrite " +
-    "such paths.",
+    "snapshot cannot be restored. Call this tool before you delete or " +
+    "overwrite files.",
   input,
   output: z.object({
     directory: z.string(),

@@ -218,7 +218,7 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
  * file is stored whole under `created/`. A changed file is stored as a delta
  * under `updated/` if the delta has at most half of the file's size (75% for a
  * file of more than 1 MiB). Otherwise, the file is stored whole, like a new
- * file. Content that a file in the old index has is not stored again, except
+ * file. Content is not stored again if a file in the old index has it, except for
  * the empty content of a new file. Content that `known`, `shared` or
  * `elsewhere` reports is not stored either.
  */

@@ -872,8 +872,8 @@ export class Repository {
    * differences are written. By default, files that would be overwritten or
    * deleted are saved to a safety snapshot first, so that `revert` can bring
    * them back. A file that cannot be saved is not changed. If a restore failed
-   * or was killed, the same call can be made again to finish it, and `revert`
-   * can undo it.
+   * or was killed, make the same call again to finish it, or call `revert` to
+   * undo it.
    *
    * @param record The snapshot.
    * @param target The directory. It is created if it does not exist.

@@ -47,7 +47,7 @@ export interface EntrySummary {
 
 /**
  * Consecutive entries of a remembered index that are unchanged. They are
- * directly inside the same folder, and only the last one can be a directory.
+ * directly inside the same folder, and only the last one can be a folder.
  */
 export interface KnownRun {
   /** The entries of the remembered index. */

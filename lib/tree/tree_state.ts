@@ -312,7 +312,7 @@ export class FolderState {
       .every((byte, at) => byte === digest[at]);
   }
 
-  /** Returns the identity of an entry. */
+  /** Returns the numbers by which the system identifies an entry. */
   identity(entry: number): Identity {
     return readIdentity(this.#words, entry - this.#first);
   }

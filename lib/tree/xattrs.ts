@@ -66,7 +66,7 @@ const MAX_NAME_BYTES = 255;
 
 /**
  * The pattern of the names of the attributes that are stored and restored.
- * Attributes of other namespaces are internal values of file systems.
+ * All other attributes are internal values of file systems.
  */
 const KEPT =
   /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|default)$/;

@@ -145,7 +145,7 @@ export interface PruneProgress {
   done: number;
   /** The total number of layers, objects or volumes in this phase. */
   all: number;
-  /** The prune or runs that are watched. Only in the phase `waiting`. */
+  /** The other prune, or the runs, that this prune waits for. Only in the phase `waiting`. */
   waitsFor?: Watched;
 }
 

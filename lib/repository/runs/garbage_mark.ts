@@ -136,7 +136,7 @@ export async function isCondemned(
 }
 
 /**
- * Returns whether a prune has rewritten a volume of one of the given runs.
+ * Returns whether a prune has repacked a volume of one of the given runs.
  *
  * @param storage The repository's storage.
  * @param ids The ids of the runs.

@@ -7,7 +7,7 @@
  *
  * Each run stores manifests of the objects that it stored. Before deltar
  * deletes an object that a manifest may list, it stores another manifest that
- * lists the object as removed.
+ * lists the object in its field `removed`.
  *
  * Keys and notes are stored outside of runs, and can be replaced or deleted at
  * any time. Each key and note has a separate manifest, which is stored before

@@ -204,7 +204,7 @@ function moveFault(error: unknown): string {
   return `the object is missing, and its move cannot be read: ${what}`;
 }
 
-/** Returns the kind of a volume with the given name. */
+/** Returns the kind of damage to report for a volume with the given name. */
 export function kindOf(name: string): DamageKind {
   return name.startsWith("signatures/") ? "signature" : "content";
 }

@@ -123,7 +123,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     const snapshots = this.#selection.filter((node) =>
       node.kind === "snapshot"
     );
-    // VS Code does not tell if selected rows vanish.
+    // VS Code does not report that selected rows vanished.
     const isThere = ({ folder, info }: SnapshotNode) =>
       this.#rows.has(rowId(folder, info.id));
     const left = snapshots.filter(isThere);
