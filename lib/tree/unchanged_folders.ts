@@ -30,7 +30,8 @@ interface Folder {
 export interface CompareOptions {
   /**
    * Called after each unchanged folder, with its path and the number of entries
-   * compared so far.
+   * compared so far. A folder comes before the folders inside it. The folders
+   * are in the order in which the last walk visited them.
    */
   onFolder?: (path: string, entries: number) => void;
   /** The signal that ends the comparison. */
@@ -118,7 +119,11 @@ async function compareFolders(
       // compared.
       if (device !== undefined) return found;
     }
-    for (const folder of below.reverse()) folders.push(folder);
+    // The last folder of the stack is compared next. Blocks are compared in the
+    // order in which they are stored, so that each page of a large state is read
+    // only once or a few times.
+    below.sort((one, other) => other.block - one.block);
+    for (const folder of below) folders.push(folder);
   }
   return found;
 }

@@ -21,6 +21,7 @@ import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { TreeState } from "../../lib/tree/tree_state.ts";
 import { findUnchangedFolders } from "../../lib/tree/unchanged_folders.ts";
 import { Walker } from "../../lib/tree/walker.ts";
+import { walkTree } from "../../lib/tree/walk_tree.ts";
 import { needsHeld, runHeld } from "../support/other_user.ts";
 import { runs } from "../support/runs.ts";
 import { needsSymlinks } from "../support/system.ts";
@@ -510,6 +511,34 @@ test(
     await withTemp((root) => runHeld(worker, "folder", root));
   },
 );
+
+test("folders are compared in the order in which they are stored", async () => {
+  await withTemp(async (root) => {
+    for (let at = 0; at < 60; at++) {
+      const inside = join(root, `${at * 7919 % 101}`, "inside");
+      fs.mkdirSync(inside, { recursive: true });
+      fs.mkdirSync(join(inside, "a"));
+      fs.mkdirSync(join(inside, "b"));
+    }
+    const walked: string[] = [""];
+    const writer = new StateWriter();
+    const states = { writer, newest: 2n ** 63n };
+    for (const { entry } of walkTree(new Walker(root), {}, states)) {
+      if (entry?.kind === "directory") walked.push(entry.path);
+    }
+    const state = new TreeState(writer.finish());
+    const compare = async () => {
+      const compared: string[] = [];
+      const onFolder = (path: string) => compared.push(path);
+      await findUnchangedFolders(new Walker(root), state, { onFolder });
+      return compared;
+    };
+    assert.deepEqual(await compare(), walked);
+    // The folders inside a folder that changed are compared in this order, too.
+    fs.writeFileSync(join(root, "new"), "");
+    assert.deepEqual(await compare(), walked.slice(1));
+  });
+});
 
 test("an abort ends the search for unchanged folders", async () => {
   await withTemp(async (root) => {
