@@ -38,13 +38,23 @@ const RELINKED = 5;
  */
 const DIRECTORY = 8;
 
+/** A state without entries. */
+const NO_ENTRIES: EntryIndex = {
+  length: 0,
+  at: refuse,
+  path: refuse,
+  get: () => undefined,
+  findContent: () => undefined,
+};
+
 /**
  * A comparison of two states of a directory. The changes are found while the
  * entries of the new state arrive one by one. Each change is stored as a few
  * numbers, because there can be millions of changes.
  */
 export class ChangeFinder {
-  readonly #old: EntryIndex;
+  /** The old state; empty after `finish`. */
+  #old: EntryIndex;
   /** The old entries that have changed. Complete after `finish`. */
   #changed: Pick<EntryIndex, "at" | "path">;
   readonly #find: (path: string) => HashedEntry | undefined;
@@ -118,7 +128,8 @@ export class ChangeFinder {
   /**
    * Ends the comparison. Call it after the last entry of the new state has been
    * added. The paths that are only in the old state are recorded as deletions.
-   * Afterwards, the old state is no longer used.
+   * Afterwards, only the old entries that have changed are still used, so that
+   * the memory of the others can be freed.
    *
    * @param skipped The paths that were skipped when the new state was read.
    * `counts` does not count these paths or the paths below them as deleted,
@@ -128,6 +139,7 @@ export class ChangeFinder {
     this.#skipped = new Set(skipped);
     while (this.#next < this.#old.length) this.#delete(this.#next++);
     this.#changed = this.#old.select?.(this.#oldNumbers()) ?? this.#old;
+    this.#old = NO_ENTRIES;
     if (this.#from.size === 0) return;
     const sources = new Set(this.#from.values());
     for (let row = 0; row < this.#rows.length; row++) {
@@ -393,4 +405,8 @@ export function bare(entry: HashedEntry): HashedEntry {
     default:
       return makeSpecial(path, kind, entry, deviceOf(entry));
   }
+}
+
+function refuse(number: number): never {
+  throw new RangeError(`there is no entry with the number ${number}`);
 }
