@@ -76,11 +76,36 @@ export class FileRange implements Disposable {
     }
   }
 
-  /** Closes the file. Does nothing if it has been closed. */
+  /**
+   * Returns whether the open file is at a path. Returns `false` if the file was
+   * replaced, deleted or closed.
+   */
+  isAt(path: string): boolean {
+    if (this.#file === undefined) return false;
+    try {
+      const opened = fs.fstatSync(this.#file, { bigint: true });
+      const found = fs.statSync(path, { bigint: true });
+      return opened.dev === found.dev && opened.ino === found.ino;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Closes the file. Does nothing if it has been closed. Errors of the system
+   * are ignored.
+   */
   [Symbol.dispose](): void {
-    if (this.#file === undefined) return;
-    fs.closeSync(this.#file);
+    const file = this.#file;
+    if (file === undefined) return;
+    // If closing fails, the system can give the number to another file, so it
+    // must not be closed again.
     this.#file = undefined;
+    try {
+      fs.closeSync(file);
+    } catch {
+      // The file was only read, so nothing is lost.
+    }
   }
 }
 

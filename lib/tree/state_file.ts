@@ -6,7 +6,7 @@ import { fs } from "../bytes/node.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { concat } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
-import { readFileBytes } from "./file.ts";
+import { fileError, readFileBytes } from "./file.ts";
 import { FileRange, PAGE_BYTES, readAt } from "./file_range.ts";
 import { PLATFORM } from "./this_system.ts";
 
@@ -60,7 +60,7 @@ export interface StateFileOptions {
  * @throws {DeltarError} `corrupt` or `truncated` if the file is damaged, `limit`
  * if the file is too large, `not-found` or `io` if it cannot be read; and the
  * errors of `decrypt`.
- * @throws {Error} The system's error if a large file cannot be opened.
+ * @throws {SyntaxError} If the first line of the file is not JSON.
  */
 export async function readStateFile(
   file: string,
@@ -68,9 +68,8 @@ export async function readStateFile(
 ): Promise<StateFile> {
   // On Windows, an open file cannot be replaced.
   const mayPage = decrypt === undefined && PLATFORM !== "win32";
-  const size = mayPage ? (await fs.promises.stat(file)).size : 0;
-  if (mayPage && size >= minPaged && size <= most) {
-    return await readPaged(file, size);
+  if (mayPage && await sizeOf(file) >= minPaged) {
+    return await readPaged(file, most);
   }
   const bytes = await readFileBytes(file, undefined, most);
   // An encrypted file is authenticated, so it has no SHA-256 at its end.
@@ -85,11 +84,34 @@ export async function readStateFile(
   };
 }
 
-/** Reads a file whose states stay in the file. */
-async function readPaged(file: string, size: number): Promise<StateFile> {
-  const end = size - SUM_BYTES;
-  const opened = fs.openSync(file, "r");
+/** Returns the size of a file in bytes. */
+async function sizeOf(file: string): Promise<number> {
   try {
+    return (await fs.promises.stat(file)).size;
+  } catch (cause) {
+    throw fileError(cause, file);
+  }
+}
+
+/**
+ * Reads a file whose states stay in the file.
+ *
+ * @param file The path of the file.
+ * @param most The maximum size of the file in bytes.
+ */
+async function readPaged(file: string, most: number): Promise<StateFile> {
+  const opened = open(file);
+  try {
+    // The file can have been replaced since its size was looked up.
+    const { size } = fs.fstatSync(opened);
+    if (size > most) {
+      throw new DeltarError(
+        "limit",
+        `file too large: ${size} bytes, at most ${most}`,
+        { object: file },
+      );
+    }
+    const end = size - SUM_BYTES;
     const line = readLine(opened, end, file);
     const first = line.length;
     const head = decodeHead(line, file);
@@ -122,6 +144,15 @@ async function readPaged(file: string, size: number): Promise<StateFile> {
   } catch (error) {
     fs.closeSync(opened);
     throw error;
+  }
+}
+
+/** Opens a file for reading and returns its descriptor. */
+function open(file: string): number {
+  try {
+    return fs.openSync(file, "r");
+  } catch (cause) {
+    throw fileError(cause, file);
   }
 }
 

@@ -5,8 +5,16 @@ import { ENTRY, MAX_NAME_BYTES, nameWords, wordsOf } from "./state_layout.ts";
 const PAGE_WORDS = PAGE_BYTES / 4;
 /** The maximum number of pages in memory. Together they take 8 MiB. */
 const MAX_PAGES = 128;
-/** The maximum number of words of a range; see {@linkcode StatePages.copy}. */
+/**
+ * The maximum number of words of a range that is copied to the shared memory of
+ * {@linkcode StatePages.copy}.
+ */
 const MAX_COPIED_WORDS = MAX_PAGES * PAGE_WORDS;
+/**
+ * The maximum part of the state that a range in its own memory takes. For a
+ * larger range, the whole state is read.
+ */
+const MAX_LARGE_PART = 1 / 4;
 /**
  * The number of times that all pages can be read. A snapshot that uses the
  * entries in the order in which they are stored reads each page a few times.
@@ -27,19 +35,27 @@ export interface StatePage {
 
 /**
  * The words of a state that is in a file. They are read page by page, and the
- * pages that were read last stay in memory. If pages are read too often, the
- * whole state is read into memory.
+ * pages that were used last stay in memory. The block of a very large folder
+ * stays in memory, too, until another one is read. If pages are read too often,
+ * the whole state is read into memory.
  */
 export class StatePages {
   /** The number of words of the state. */
   readonly length: number;
   readonly #range: FileRange;
-  /** The pages in memory, by number. */
+  /**
+   * The pages in memory, by number. The page that was not used for the longest
+   * time is the first one.
+   */
   readonly #pages = new Map<number, StatePage>();
   /** The number of pages that can still be read one by one. */
   #left: number;
   /** The memory of the range that `copy` returned last. */
   #copied = new Uint8Array(0);
+  /** The last range that `copy` returned in its own memory. */
+  #large: StatePage | undefined;
+  /** The number of the page that was used last. */
+  #last = -1;
   #whole: StatePage | undefined;
 
   /** Makes the pages of a range of a file. Nothing is read yet. */
@@ -57,7 +73,9 @@ export class StatePages {
    * @throws {DeltarError} The errors of `FileRange.read`.
    */
   around(entry: number): StatePage {
-    const page = this.#page(Math.floor(entry / PAGE_WORDS));
+    const page = isWithin(this.#large, entry, 1)
+      ? this.#large
+      : this.#page(Math.floor(entry / PAGE_WORDS));
     const end = page.first + page.words.length;
     const name = entry + ENTRY.name;
     const length = name < end
@@ -74,13 +92,20 @@ export class StatePages {
    *
    * @param first The number of the first word.
    * @throws {DeltarError} The errors of `FileRange.read`.
+   * @throws {RangeError} If there is too little memory for the range.
    */
   copy(first: number, count: number): StatePage {
-    // Entries of a very large folder would be read too often, because they are
-    // not used in the order in which they are stored.
-    const whole = count > MAX_COPIED_WORDS ? this.#readAll() : this.#whole;
-    if (whole !== undefined) return whole;
+    if (this.#whole !== undefined) return this.#whole;
     const length = this.#lengthOf(first, count);
+    if (isWithin(this.#large, first, length)) return this.#large;
+    if (length > MAX_COPIED_WORDS) {
+      if (length > MAX_LARGE_PART * this.length) return this.#readAll();
+      // The entries of a very large folder are not used in the order in which
+      // they are stored, so its pages would be read too often.
+      this.#large = undefined;
+      const bytes = this.#allocate(4 * length);
+      return this.#large = this.#join(first, count, bytes);
+    }
     if (this.#copied.length < 4 * length) {
       this.#copied = new Uint8Array(4 * length);
     }
@@ -108,7 +133,15 @@ export class StatePages {
   }
 
   #page(number: number): StatePage {
-    return this.#whole ?? this.#pages.get(number) ?? this.#load(number);
+    if (this.#whole !== undefined) return this.#whole;
+    const page = this.#pages.get(number);
+    if (page === undefined) return this.#load(number);
+    if (number !== this.#last) {
+      this.#pages.delete(number);
+      this.#pages.set(number, page);
+      this.#last = number;
+    }
+    return page;
   }
 
   #load(number: number): StatePage {
@@ -128,22 +161,47 @@ export class StatePages {
     this.#range.read(number, bytes);
     const page = { first, words: wordsOf(bytes), bytes };
     this.#pages.set(number, page);
+    this.#last = number;
     return page;
   }
 
   #readAll(): StatePage {
     if (this.#whole !== undefined) return this.#whole;
-    const bytes = new Uint8Array(this.#range.length);
+    const bytes = this.#allocate(this.#range.length);
     for (let at = 0, page = 0; at < bytes.length; page++) {
       const length = this.#range.lengthOf(page);
       this.#range.read(page, bytes.subarray(at, at + length));
       at += length;
     }
     this.#pages.clear();
+    this.#large = undefined;
     return this.#whole = { first: 0, words: wordsOf(bytes), bytes };
+  }
+
+  /**
+   * Returns new memory. If there is too little, the range counts as broken, so
+   * that the caller continues without the state.
+   */
+  #allocate(length: number): Uint8Array {
+    try {
+      return new Uint8Array(length);
+    } catch (error) {
+      this.#range.isBroken = true;
+      throw error;
+    }
   }
 
   #lengthOf(first: number, count: number): number {
     return Math.max(0, Math.min(count, this.length - first));
   }
+}
+
+/** Returns whether a page contains `count` words from `first` on. */
+function isWithin(
+  page: StatePage | undefined,
+  first: number,
+  count: number,
+): page is StatePage {
+  return page !== undefined && first >= page.first &&
+    first + count <= page.first + page.words.length;
 }

@@ -38,7 +38,7 @@ const NO_BYTES = new Uint8Array(0);
 export class TreeState {
   /** The number of 32-bit words of the blocks. */
   readonly length: number;
-  /** The absent pages of blocks that are in memory. */
+  /** The pages; `undefined` if the blocks are in memory. */
   readonly #pages: StatePages | undefined;
   #page: StatePage;
 

@@ -5,12 +5,14 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fs as system } from "../../lib/bytes/node.ts";
 import { FileRange, PAGE_BYTES, readAt } from "../../lib/tree/file_range.ts";
+import { HEAD } from "../../lib/tree/state_layout.ts";
 import {
   encodeStateFile,
   readStateFile,
   type StateFileOptions,
   withSum,
 } from "../../lib/tree/state_file.ts";
+import { StatePages } from "../../lib/tree/state_pages.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { TreeState } from "../../lib/tree/tree_state.ts";
 import { needsPosix } from "../support/system.ts";
@@ -21,18 +23,18 @@ const WHOLE: StateFileOptions = { most: 2 ** 30, minPaged: 2 ** 30 };
 const encoder = new TextEncoder();
 
 /**
- * Writes the state of a folder with files of the given names, and of a folder
- * with the same names for each file of the first one. Returns the positions of
- * the entries.
+ * Writes the states of some folders with files of the given names. Returns the
+ * positions of the entries.
  */
 function write(
   file: string,
   names: readonly string[],
   head: Record<string, unknown> = {},
+  folders = 3,
 ): number[] {
   const writer = new StateWriter();
   const places: number[] = [];
-  for (let folder = 0; folder < 3; folder++) {
+  for (let folder = 0; folder < folders; folder++) {
     writer.begin();
     for (const name of names) {
       const bytes = encoder.encode(name);
@@ -122,6 +124,8 @@ test("a damaged state file is refused, paged or not [A8]", async () => {
       fs.writeFileSync(file, good);
       const limited = readStateFile(file, { ...options, most: 100 });
       await assert.rejects(limited, { code: "limit" });
+      const missing = readStateFile(join(root, "missing"), options);
+      await assert.rejects(missing, { code: "not-found" });
     }
   });
 });
@@ -203,6 +207,84 @@ test(
 );
 
 test(
+  "a range is closed once, even if the system reports an error",
+  needsPosix("open files that can be replaced"),
+  async () => {
+    await withTemp(async (root) => {
+      const file = join(root, "state");
+      write(file, ["a"]);
+      const blocks = await openBlocks(file);
+      const { closeSync } = system;
+      let closed = 0;
+      system.closeSync = (number) => {
+        closed++;
+        closeSync(number);
+        throw new Error("refused");
+      };
+      try {
+        blocks[Symbol.dispose]();
+        blocks[Symbol.dispose]();
+      } finally {
+        system.closeSync = closeSync;
+      }
+      assert.equal(closed, 1);
+    });
+  },
+);
+
+test(
+  "a range knows whether its file was replaced",
+  needsPosix("open files that can be replaced"),
+  async () => {
+    await withTemp(async (root) => {
+      const [file, other] = [join(root, "state"), join(root, "other")];
+      write(file, ["a"]);
+      write(other, ["a"]);
+      const blocks = await openBlocks(file);
+      assert.equal(blocks.isAt(file), true);
+      assert.equal(blocks.isAt(other), false);
+      fs.renameSync(other, file);
+      assert.equal(blocks.isAt(file), false);
+      fs.rmSync(file);
+      assert.equal(blocks.isAt(file), false);
+      blocks[Symbol.dispose]();
+      assert.equal(blocks.isAt(file), false);
+    });
+  },
+);
+
+test(
+  "a state file that is replaced before it is opened is read with its own size",
+  needsPosix("open files that can be replaced"),
+  async () => {
+    await withTemp(async (root) => {
+      const [file, other] = [join(root, "state"), join(root, "other")];
+      const { stat } = system.promises;
+      const replaced = async (options: StateFileOptions) => {
+        write(file, ["a"]);
+        write(other, ["a", "b", "c"]);
+        system.promises.stat = (async (place: string) => {
+          const found = await stat(place);
+          fs.renameSync(other, file);
+          return found;
+        }) as typeof stat;
+        try {
+          return await readStateFile(file, options);
+        } finally {
+          system.promises.stat = stat;
+        }
+      };
+      const { blocks } = await replaced(PAGED);
+      assert.ok(blocks instanceof FileRange);
+      using _ = blocks;
+      assert.equal(new TreeState(blocks).folder(0)?.count, 3);
+      const most = fs.statSync(file).size - 1;
+      await assert.rejects(replaced({ ...PAGED, most }), { code: "limit" });
+    });
+  },
+);
+
+test(
   "pages that are used in no order are read a limited number of times",
   needsPosix("open files that can be replaced"),
   async () => {
@@ -226,6 +308,92 @@ test(
     });
   },
 );
+
+/** Records the number of each page of a range that is read from now on. */
+function recordReads(blocks: FileRange): number[] {
+  const read = blocks.read.bind(blocks);
+  const pages: number[] = [];
+  blocks.read = (page, target) => {
+    pages.push(page);
+    read(page, target);
+  };
+  return pages;
+}
+
+test(
+  "a page that is used often stays in memory",
+  needsPosix("open files that can be replaced"),
+  async () => {
+    await withTemp(async (root) => {
+      const file = join(root, "state");
+      write(file, manyNames(60_000));
+      using blocks = await openBlocks(file);
+      const count = Math.floor(blocks.length / PAGE_BYTES);
+      assert.ok(count > 200, `${count} pages`);
+      const pages = recordReads(blocks);
+      const state = new StatePages(blocks);
+      for (let page = 1; page < count; page++) {
+        state.copy(0, 1);
+        state.copy(page * PAGE_BYTES / 4, 1);
+      }
+      // Each page is read once, also the first one.
+      assert.deepEqual(pages, Array.from({ length: count }, (_, at) => at));
+    });
+  },
+);
+
+test(
+  "of a large state, only the block of a very large folder is read into memory",
+  needsPosix("open files that can be replaced"),
+  async () => {
+    await withTemp(async (root) => {
+      const file = join(root, "state");
+      // Each folder takes 9 MB, a fifth of the state.
+      const names = Array.from(
+        { length: 28_000 },
+        (_, at) => `${at}`.padEnd(240, "x"),
+      );
+      const places = write(file, names, {}, 5);
+      using blocks = await openBlocks(file);
+      const pages = recordReads(blocks);
+      const all = Math.ceil(blocks.length / PAGE_BYTES);
+      const state = new TreeState(blocks);
+      const first = places[names.length] - HEAD.length;
+      assert.equal(state.folder(first)?.count, names.length);
+      assert.equal(new Set(pages).size, pages.length);
+      assert.ok(pages.length < all / 4, `${pages.length} of ${all} pages`);
+      // The entries of the folder can be used in any order.
+      const before = pages.length;
+      for (let at = 0; at < names.length; at++) {
+        const number = at * 7919 % names.length;
+        assert.equal(state.name(places[names.length + number]), names[number]);
+      }
+      assert.equal(state.folder(first)?.count, names.length);
+      assert.equal(pages.length, before);
+      assert.equal(blocks.isBroken, false);
+      // Another folder replaces it, and the entries outside are read by pages.
+      assert.equal(state.folder(0)?.count, names.length);
+      for (let at = 0; at < places.length; at += 999) {
+        assert.equal(state.name(places[at]), names[at % names.length]);
+      }
+    });
+  },
+);
+
+test("a state that is too large for the memory counts as broken", () => {
+  const range = {
+    length: 2 ** 52,
+    isBroken: false,
+    lengthOf: () => PAGE_BYTES,
+    read() {},
+  };
+  const pages = new StatePages(range as unknown as FileRange);
+  assert.throws(() => pages.copy(0, 2 ** 48), RangeError);
+  assert.equal(range.isBroken, true);
+  range.isBroken = false;
+  assert.throws(() => pages.copy(0, 2 ** 50), RangeError);
+  assert.equal(range.isBroken, true);
+});
 
 test("readAt() reads at most 1 GiB at a time", () => {
   const { readSync } = system;
