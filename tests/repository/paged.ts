@@ -15,16 +15,17 @@ import { copyOf } from "./helpers.ts";
 
 /**
  * Calls `before` before each page of a remembered state is read while `work`
- * runs. Returns the number of pages read.
+ * runs, with the number of pages read so far and the range of the file. Returns
+ * the number of pages read.
  */
 export async function onPages(
-  before: (count: number) => void,
+  before: (count: number, range: FileRange) => void,
   work: () => Promise<void>,
 ): Promise<number> {
   const { read } = FileRange.prototype;
   let count = 0;
   FileRange.prototype.read = function (...words) {
-    before(count++);
+    before(count++, this);
     read.apply(this, words);
   };
   try {

@@ -12,6 +12,7 @@ import type {
 } from "../../lib/repository/snapshot/take_snapshot.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { fs as system } from "../../lib/bytes/node.ts";
+import type { FileRange } from "../../lib/tree/file_range.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { noise } from "../support/noise.ts";
 import { needsHeld, runHeld } from "../support/other_user.ts";
@@ -303,6 +304,70 @@ test(
 );
 
 test(
+  "a hidden error of the state file restarts the snapshot before all files are read [A8]",
+  needsPages,
+  async () => {
+    await remembered(async ({ root, snapshot }) => {
+      for (let folder = 0; folder < 20; folder++) {
+        for (let at = 0; at < 120; at += 2) {
+          const text = noise(20 + at % 9, 1000 + at);
+          fs.writeFileSync(join(root, `folder ${folder}/file ${at}`), text);
+        }
+      }
+      let range: FileRange | undefined;
+      const entries: number[] = [];
+      let taken: SnapshotResult | undefined;
+      await onPages((_, opened) => range = opened, async () => {
+        taken = await snapshot({
+          label: "changed",
+          onProgress(progress) {
+            entries.push(progress.entries);
+            if (range !== undefined) range.isBroken = true;
+          },
+        });
+      });
+      assert.equal(taken?.diff.updated.length, 20 * 60);
+      const again = entries.findIndex((count, at) => count < entries[at - 1]);
+      assert.ok(again > 0 && again < 400, `restarted after ${again} entries`);
+    });
+  },
+);
+
+test(
+  "a newer state is not deleted when the state that it replaced cannot be read [A8]",
+  needsPages,
+  async () => {
+    await remembered(async ({ root, folder, file, snapshot }) => {
+      const newer = fs.readFileSync(file);
+      const other = join(folder, "newer");
+      fs.writeFileSync(other, newer);
+      const told: boolean[] = [];
+      for (const label of [{}, { label: "a" }]) {
+        const { rm } = system.promises;
+        fs.writeFileSync(join(root, "folder 3/file 2"), `${told.length}`);
+        await onPages((count) => {
+          if (count !== 0) return;
+          fs.truncateSync(file, 100);
+          fs.renameSync(other, file);
+        }, async () => {
+          system.promises.rm = (place, ...words) => {
+            told.push(place === file);
+            return rm(place, ...words);
+          };
+          try {
+            assert.equal((await snapshot(label)).isNew, true);
+          } finally {
+            system.promises.rm = rm;
+          }
+        });
+        fs.writeFileSync(other, newer);
+      }
+      assert.equal(told.includes(true), false);
+    });
+  },
+);
+
+test(
   "the file of a remembered state is closed after each snapshot",
   { skip: process.platform !== "linux" && "needs /proc" },
   async () => {
@@ -316,11 +381,23 @@ test(
           }
         });
       let during = 0;
+      let replaced = 0;
       const onProgress = () => during = Math.max(during, opened().length);
       const taken: SnapshotResult[] = [];
+      const { rename } = system.promises;
       const take = async (options: TakeOptions) => {
         during = 0;
-        taken.push(await snapshot({ ...options, onProgress }));
+        // The file is closed before another one replaces it.
+        system.promises.rename = async (from, to) => {
+          if (to === file) assert.deepEqual(opened(), []);
+          await rename(from, to);
+          if (to === file) replaced++;
+        };
+        try {
+          taken.push(await snapshot({ ...options, onProgress }));
+        } finally {
+          system.promises.rename = rename;
+        }
         assert.equal(during, 1);
         assert.deepEqual(opened(), []);
       };
@@ -343,6 +420,7 @@ test(
       // The state belongs to another snapshot.
       const old = fs.readFileSync(file);
       await take({ label: "newer" });
+      assert.equal(replaced, 2);
       await take({ label: "newer still", readOnlyCache: true });
       fs.writeFileSync(file, old);
       await snapshot({ label: "newest" });

@@ -205,8 +205,8 @@ export class StateCache implements Disposable {
       return isAll ? memory.skipped : undefined;
     } catch (error) {
       if (!this.isBroken) throw error;
-      this.#forget();
       await this.drop();
+      this.#forget();
       return undefined;
     }
   }
@@ -220,11 +220,15 @@ export class StateCache implements Disposable {
   }
 
   /**
-   * Deletes the remembered state of the directory. Errors are ignored, because
+   * Deletes the remembered state of the directory. A state that another process
+   * has put in the place of an open file is kept. Errors are ignored, because
    * every use of the state checks it.
    */
   async drop(): Promise<void> {
-    if (this.#file !== undefined) await removeFile(this.#file).catch(() => {});
+    if (this.#file === undefined) return;
+    const blocks = this.#memory?.blocks;
+    if (blocks instanceof FileRange && !blocks.isAt(this.#file)) return;
+    await removeFile(this.#file).catch(() => {});
   }
 
   /** Closes the file of the remembered state. */
@@ -239,8 +243,9 @@ export class StateCache implements Disposable {
   }
 
   /**
-   * Stores the state that the walk found, as the state of a snapshot. Errors
-   * are ignored, because they do not affect the snapshot.
+   * Stores the state that the walk found, as the state of a snapshot. First
+   * closes the file of the remembered state, which the new file replaces.
+   * Errors are ignored, because they do not affect the snapshot.
    *
    * @param snapshot The id of the snapshot.
    * @param entries The entries that the walk found.
@@ -252,6 +257,7 @@ export class StateCache implements Disposable {
     skipped: readonly Skipped[],
   ): Promise<void> {
     if (this.#file === undefined) return;
+    this.#forget();
     try {
       const blocks = this.#writer.finish();
       const parts = encodeState(

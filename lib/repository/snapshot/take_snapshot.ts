@@ -384,7 +384,11 @@ async function takeOnce(
     if (source instanceof Walker) {
       indexed = await indexTree(source, entries, reader, {
         ...indexing,
-        unchanged: (entry) => entry.isKnown === true,
+        unchanged(entry) {
+          // Otherwise, the error would be thrown only after all files were read.
+          checkState(cache);
+          return entry.isKnown === true;
+        },
         measure: options.measure,
       }, cache?.states);
     } else {
