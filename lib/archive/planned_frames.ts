@@ -59,7 +59,7 @@ const STEPS_BETWEEN_TURNS = 1024;
  * The maximum number of planned frames that are searched for a frame that is
  * not being decompressed.
  */
-const MAX_FRAMES_SEARCHED = 1024;
+const MAX_FRAMES_SEARCHED = 16;
 
 /** Options for planning the reads of a content. */
 export interface PlannedFramesOptions {

@@ -128,8 +128,8 @@ export class ChangeFinder {
   /**
    * Ends the comparison. Call it after the last entry of the new state has been
    * added. The paths that are only in the old state are recorded as deletions.
-   * Afterwards, only the old entries that have changed are still used, so that
-   * the memory of the others can be freed.
+   * Afterwards, only the old entries that have changed are still used. If the
+   * old state can select them, the memory of the others can be freed.
    *
    * @param skipped The paths that were skipped when the new state was read.
    * `counts` does not count these paths or the paths below them as deleted,

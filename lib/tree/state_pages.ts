@@ -104,7 +104,9 @@ export class StatePages {
       // they are stored, so its pages would be read too often.
       this.#large = undefined;
       const bytes = this.#allocate(4 * length);
-      return this.#large = this.#join(first, count, bytes);
+      const large = this.#join(first, count, bytes);
+      if (this.#whole === undefined) this.#large = large;
+      return large;
     }
     if (this.#copied.length < 4 * length) {
       this.#copied = new Uint8Array(4 * length);
