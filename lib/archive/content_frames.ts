@@ -1,4 +1,5 @@
 import { DeltarError } from "../bytes/errors.ts";
+import { release } from "../bytes/release.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ContentReference } from "./content_reference.ts";
 import { decompressFrame } from "./zstd_codec.ts";
@@ -26,8 +27,6 @@ const MAX_PARTS = 2;
  * the expected length of the next frame.
  */
 const EXPECTED_GROWTH = 1.125;
-/** The minimum size in bytes of a buffer that is freed immediately. */
-const MIN_FREED_BYTES = 2 ** 18;
 
 /** A part of a file's content, held in memory. */
 export interface ContentPart {
@@ -103,7 +102,7 @@ export class ContentFrames implements Disposable {
       return part;
     }
     const frame = await this.#frameAt(offset);
-    while (this.#parts.length >= MAX_PARTS) free(this.#parts.shift());
+    this.#keep(MAX_PARTS - 1);
     const part = await this.#read(frame, offset);
     this.#parts.push(part);
     return part;
@@ -111,7 +110,13 @@ export class ContentFrames implements Disposable {
 
   /** Frees the parts in memory at the end of a `using` block. */
   [Symbol.dispose](): void {
-    while (this.#parts.length > 0) free(this.#parts.pop());
+    this.#keep(0);
+  }
+
+  /** Frees the memory of all parts except the last `count`. */
+  #keep(count: number): void {
+    const excess = Math.max(0, this.#parts.length - count);
+    for (const { bytes } of this.#parts.splice(0, excess)) release(bytes);
   }
 
   /** Finds the frame that holds a byte of the content. */
@@ -214,16 +219,4 @@ interface PlacedFrame extends MeasuredFrame {
   start: number;
   /** The offset in the content where the frame ends. */
   end: number;
-}
-
-/**
- * Frees the memory of a part immediately instead of at the next garbage
- * collection.
- */
-function free(part: ContentPart | undefined): void {
-  const buffer = part?.bytes.buffer;
-  // A smaller buffer might be shared with other arrays.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength >= MIN_FREED_BYTES) {
-    buffer.transfer?.(0);
-  }
 }

@@ -9,6 +9,8 @@ export const PAGE_BYTES: number = 1 << 16;
  * page's SHA-256.
  */
 const SUM_BYTES = 16;
+/** The maximum number of bytes that are read at a time. */
+const MAX_READ_BYTES = 2 ** 30;
 
 /**
  * A range of an open file that is read page by page, again and again. The range
@@ -140,6 +142,3 @@ export function readAt(file: number, target: Uint8Array, offset: number): void {
     at += got;
   }
 }
-
-/** The maximum number of bytes that are read at a time. */
-const MAX_READ_BYTES = 2 ** 30;

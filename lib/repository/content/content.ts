@@ -6,11 +6,11 @@
  * of the volumes that contain these pieces, and applies the deltas. If the
  * deltas copy ranges of the whole content in another order, `PlannedFrames`
  * reads the frames of a local repository in the order in which they are needed,
- * for one file at a time. Otherwise, the needed ranges are spooled. The reader caches the last small
- * ranges, because they often contain the next files too. Its callers, such as
- * `checkedStream`, check the SHA-256 of the content. If a prune repacked a
- * volume, a move names the new volume: `follow_moves.ts` follows moves, and
- * `move.ts` defines their format.
+ * for one file at a time. Otherwise, the needed ranges are spooled. The reader
+ * caches the last small ranges, because they often contain the next files too.
+ * Its callers, such as `checkedStream`, check the SHA-256 of the content. If a
+ * prune repacked a volume, a move names the new volume: `follow_moves.ts`
+ * follows moves, and `move.ts` defines their format.
  *
  * @module
  */
