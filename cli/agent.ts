@@ -6,7 +6,7 @@ import { commandsOf, filesOf } from "./agent/host_files.ts";
 import { type Host, HOSTS, type Scope } from "./agent/hosts.ts";
 import { type Change, installing, uninstalling } from "./agent/installation.ts";
 import { type InstalledHook, installedHooks } from "./agent/installed_hooks.ts";
-import { ask, canAsk } from "./ask.ts";
+import { ask, canAsk, declined } from "./ask.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -103,7 +103,7 @@ async function change(
       return;
     }
     if (!await ask(out, "Write these changes?", context.signal)) {
-      throw new DeltarError("aborted", "interrupted");
+      throw declined("nothing was written");
     }
   }
   for (const work of works) {

@@ -46,3 +46,12 @@ export async function ask(
     terminal.close();
   }
 }
+
+/**
+ * Returns the error that ends a command after the user answered no.
+ *
+ * @param outcome What did not happen, for example `nothing was purged`.
+ */
+export function declined(outcome: string): DeltarError {
+  return new DeltarError("unsafe", `${outcome}, because the answer was no`);
+}

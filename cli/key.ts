@@ -9,7 +9,7 @@ import type {
 } from "../lib/repository/mod.ts";
 import { recoverySheet } from "../shared/recovery_sheet.ts";
 import { plural } from "../shared/text.ts";
-import { ask, canAsk } from "./ask.ts";
+import { ask, canAsk, declined } from "./ask.ts";
 import { askSecret } from "./ask_secret.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
@@ -457,7 +457,8 @@ async function newOpener(
  * Asks the user whether to print the sheet, unless `--yes` is given or there is
  * no terminal.
  *
- * @throws {DeltarError} `aborted` if the answer is no.
+ * @throws {DeltarError} `unsafe` if the answer is no; `aborted` if the signal
+ * fires.
  */
 async function confirmSheet(
   { signal }: Context,
@@ -469,7 +470,7 @@ async function confirmSheet(
     "The sheet shows the identity of the repository. Anybody who has the " +
     "sheet can decrypt the repository. Print the sheet?";
   if (!await ask(out, question, signal)) {
-    throw new DeltarError("aborted", "interrupted");
+    throw declined("the sheet was not printed");
   }
 }
 

@@ -18,7 +18,7 @@ import type {
   PurgeProgress,
 } from "../lib/repository/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
-import { ask, canAsk } from "./ask.ts";
+import { ask, canAsk, declined } from "./ask.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
@@ -261,8 +261,8 @@ function wayTo(place: string, path: string): string {
 /**
  * Asks the user whether to carry out the purge.
  *
- * @throws {DeltarError} `unsafe` if there is no terminal, or with `--json`;
- * `aborted` if the answer is no.
+ * @throws {DeltarError} `unsafe` if there is no terminal, with `--json`, or if
+ * the answer is no; `aborted` if the signal fires.
  */
 async function confirm(
   { signal }: Context,
@@ -280,7 +280,7 @@ async function confirm(
   }
   const question = "Delete this for good? Nothing can be brought back.";
   if (await ask(out, question, signal)) return;
-  throw new DeltarError("aborted", "interrupted");
+  throw declined("nothing was purged");
 }
 
 function print(out: Console, plan: PurgePlan, verb: string): void {

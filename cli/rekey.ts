@@ -1,7 +1,7 @@
-import { DeltarError, type Repository } from "../mod.ts";
+import type { Repository } from "../mod.ts";
 import type { RekeyPlan, RekeyProgress } from "../lib/repository/mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
-import { ask, canAsk } from "./ask.ts";
+import { ask, canAsk, declined } from "./ask.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -40,7 +40,7 @@ export async function runRekey(
       if (plan.objects > 0 && !yes && canAsk()) {
         const question = `${describe("Store", plan)}?`;
         if (!await ask(out, question, signal)) {
-          throw new DeltarError("aborted", "interrupted");
+          throw declined("nothing was changed");
         }
       }
       context.interrupted =

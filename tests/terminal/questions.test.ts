@@ -145,7 +145,7 @@ for (const what of ["the source", "the single binary"]) {
     for (
       const [name, keys, wanted] of [
         ["y", "y\r", 0],
-        ["Enter", "\r", 130],
+        ["Enter", "\r", 1],
         ["Ctrl+C", INTERRUPT, 130],
       ] as const
     ) {
@@ -162,6 +162,8 @@ for (const what of ["the source", "the single binary"]) {
             keys,
           );
           assert.equal(code, wanted, shown);
+          const isDeclined = /nothing was changed, because the answer was no/;
+          assert.equal(isDeclined.test(shown), wanted === 1, shown);
           const plan = `${env}; deltar key rekey --dry-run --json`;
           const { objects } = JSON.parse(shell.type(plan));
           assert.equal(objects === 0, wanted === 0);
