@@ -88,14 +88,14 @@ export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
     (session === undefined || sessionOf(turn).startsWith(session))
   );
   const newest = found.at(-1);
-  const isOfOne = found.every(({ agent, session }) =>
-    agent === newest?.agent && session === newest.session
+  const sessions = new Set(
+    found.map(({ agent, session }) => JSON.stringify([agent, session])),
   );
-  if (newest !== undefined && isOfOne) return newest;
+  if (newest !== undefined && sessions.size === 1) return newest;
   throw fail(
     found.length === 0
       ? `no turn ${JSON.stringify(name)} is recorded for this directory`
-      : `${found.length} sessions have a turn ${number}; add the beginning of ` +
+      : `${sessions.size} sessions have a turn ${number}; add the beginning of ` +
         `the session's id, such as ${number}@${sessionOf(found[0])}`,
   );
 }

@@ -233,7 +233,7 @@ test("turns with the same number are distinguished", async () => {
     );
     const unclear = place.run(["undo", "--turn", "1"]);
     assert.equal(unclear.code, 1);
-    assert.match(unclear.err, /such as 1@x/);
+    assert.match(unclear.err, /: 2 sessions have a turn 1; .*such as 1@x/);
     assert.equal(place.run(["undo", "--turn", "1@y"]).code, 0);
     const text = fs.readFileSync(join(place.root, "notes.txt"), "utf8");
     assert.equal(text, "3 start");
@@ -421,6 +421,28 @@ test("undo --turn undoes only the turn of one of two sessions", async () => {
       "second",
       "3",
     ]);
+  });
+});
+
+test("undo --turn restores nothing into folders whose paths are taken by files", async () => {
+  await withPlace((place) => {
+    place.write({ "a/1.txt": "a", "b/2.txt": "b", "c.txt": "c" });
+    hook(place, say("Delete both folders"));
+    for (const name of ["a", "b"]) {
+      fs.rmSync(join(place.root, name), { recursive: true });
+    }
+    hook(place, STOP);
+    place.write({ "a": "mine", "b": "mine" });
+    const done = place.run(["undo", "--turn", "last"]);
+    assert.equal(done.code, 3, done.err);
+    for (const path of ["a", "a/1.txt", "b", "b/2.txt"]) {
+      const line = new RegExp(`${path} was not restored.*changed`);
+      assert.match(done.err, line);
+    }
+    for (const name of ["a", "b"]) {
+      const text = fs.readFileSync(join(place.root, name), "utf8");
+      assert.equal(text, "mine");
+    }
   });
 });
 

@@ -110,7 +110,9 @@ export class ChangesToUndo {
     const within = limits && new Set(limits);
     const chosen = new Map<string, TreeEntry>();
     const instead = new Map<string, string>();
-    /** A folder that is not restored because its path has changed again. */
+    /**
+     * The last folder that is not restored because its path has changed again.
+     */
     let blocked: string | undefined;
     const paths = [...this.#paths].sort(([a], [b]) => comparePaths(a, b));
     for (const [path, states] of paths) {
@@ -129,7 +131,7 @@ export class ChangesToUndo {
       if (!isFree) {
         result.conflicts.push({ path, error: changedSince(path) });
         if (before?.kind === "directory" && stat?.kind !== "directory") {
-          blocked ??= path;
+          if (!isBlocked) blocked = path;
         }
       } else if (before === undefined) {
         if (states.isExcluded) {
