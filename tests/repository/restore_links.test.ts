@@ -52,30 +52,36 @@ test("restore() restores hard links if another entry blocks their first name [R4
   });
 });
 
-test("restore() restores hard links if their first name is created in the meantime [R4]", async () => {
-  await withLinks(async (repository, record, target) => {
-    fs.mkdirSync(target);
-    fs.writeFileSync(join(target, "there"), "there");
-    let isFirst = true;
-    const onStep = (step: string) => {
-      if (step !== "write" || !isFirst) return;
-      isFirst = false;
-      fs.writeFileSync(join(target, "1"), "somebody else's");
-    };
-    const { failed } = await restoreTree(
-      await storeOf(repository),
-      record,
-      target,
-      {},
-      {
-        onStep,
-      },
-    );
-    assert.deepEqual(failed.map(({ path }) => path), ["1"]);
-    assert.equal(fs.readFileSync(join(target, "1"), "utf8"), "somebody else's");
-    assertLinked(target);
+for (const names of [["there"], []]) {
+  const what = names.length === 0 ? "an empty directory" : "a directory";
+  test(`restore() to ${what} restores hard links if their first name is created in the meantime [R4]`, async () => {
+    await withLinks(async (repository, record, target) => {
+      fs.mkdirSync(target);
+      for (const name of names) fs.writeFileSync(join(target, name), name);
+      let isFirst = true;
+      const onStep = (step: string) => {
+        if (step !== "write" || !isFirst) return;
+        isFirst = false;
+        fs.writeFileSync(join(target, "1"), "somebody else's");
+      };
+      const { failed } = await restoreTree(
+        await storeOf(repository),
+        record,
+        target,
+        {},
+        {
+          onStep,
+        },
+      );
+      assert.deepEqual(failed.map(({ path }) => path), ["1"]);
+      assert.equal(
+        fs.readFileSync(join(target, "1"), "utf8"),
+        "somebody else's",
+      );
+      assertLinked(target);
+    });
   });
-});
+}
 
 test("restore() names all paths that it does not change because the files could not be saved first", async () => {
   await withLinks(async (repository, record, target) => {

@@ -109,9 +109,9 @@ export class PlanApplier {
   readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
   /**
-   * The folders that this restore created. Until the restore ends, their modes
-   * keep other users out, so other processes are not expected to create files
-   * in them.
+   * The folders that this restore created, and the root if it was empty. Until
+   * the restore ends, the modes of the created folders keep other users out, so
+   * other processes are not expected to create files in them.
    */
   readonly #new = new Set<string>();
   /**
@@ -541,7 +541,10 @@ export class PlanApplier {
     const step = this.#steps.get(path);
     if (step === undefined) return;
     if (step.action === "create") {
-      const isOurs = this.#new.has(parentPath(path)) && !this.#alike.has(path);
+      const parent = parentPath(path);
+      // An empty root may have existed, with a mode that keeps nobody out.
+      const isOurs = parent !== "" && this.#new.has(parent) &&
+        !this.#alike.has(path);
       if (isOurs || this.writer.at(path) === undefined) return;
       throw this.#taken(path);
     }
