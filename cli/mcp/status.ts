@@ -6,6 +6,7 @@ import { isFault } from "../../lib/tree/mod.ts";
 import { plural } from "../../shared/text.ts";
 import { DAMAGE_ADVICE } from "../advice.ts";
 import { locateFrom } from "../location.ts";
+import type { TakeOptions } from "../take_snapshot.ts";
 import { showPath, showText } from "../text.ts";
 import { fateWords, whyNext } from "../why.ts";
 import type { Call } from "./call.ts";
@@ -70,7 +71,7 @@ export const statusTool: Tool<z.infer<typeof input>> = {
       messages.warn(`${message}; ${DAMAGE_ADVICE}`);
     const asked = path === undefined
       ? undefined
-      : await fateOf(call, path, repo);
+      : await fateOf(call, path, session.options);
     const begun = await openIfAny(call);
     const found = await begun?.repository.lastAt(place, { signal, onDamage });
     if (begun === undefined || found === undefined) {
@@ -135,15 +136,13 @@ interface Asked {
 async function fateOf(
   { context, place }: Call,
   word: string,
-  repo: string | undefined,
+  options: TakeOptions,
 ): Promise<Asked> {
   const path = pathInside(place, "", word);
-  const answer = await whyNext(context, join(place, path), {
-    repo,
+  const { kept, why } = await whyNext(context, join(place, path), {
+    ...options,
     dir: place,
   });
-  // The options of the last snapshot also apply to the next one.
-  const { kept, why } = answer.last ?? answer;
   const words = fateWords({ kept, why }, " in the next snapshot");
   const name = path || ".";
   return {

@@ -10,6 +10,22 @@ function pathsOf(items: { path: string }[]): string[] {
   return items.map(({ path }) => path);
 }
 
+test("deltar_status applies the server's own options to the next snapshot", async () => {
+  await withPlace(async (place) => {
+    place.write({ "a.txt": "one\n", "a.tmp": "", "a.log": "" });
+    place.run(["snapshot", "--exclude", "*.log"]);
+    await withServer(place, async (host) => {
+      const isIncluded = async (path: string) =>
+        (await host.call("status", { path })).data.path.isIncluded;
+      assert.equal(await isIncluded("a.tmp"), false);
+      assert.equal(await isIncluded("a.log"), true);
+      await host.call("snapshot");
+      const { data } = await host.call("status");
+      assert.deepEqual(pathsOf(data.notProtected), ["a.tmp"]);
+    }, { words: ["--exclude", "*.tmp"] });
+  });
+});
+
 test("the tools of a server of a subfolder accept the paths that other tools return", async () => {
   await withPlace(async (place) => {
     place.write({
