@@ -232,11 +232,14 @@ export class S3Storage implements Storage {
       });
       for (const upload of elementsIn(page, "Upload")) {
         const key = decode(textIn(upload, "Key") ?? "");
+        const uploadId = textIn(upload, "UploadId") ?? "";
+        // Several uploads can have the same key.
+        pages.object(`${key} ${uploadId}`);
         const begun = Date.parse(textIn(upload, "Initiated") ?? "");
         if (!(begun < before) || !key?.startsWith(prefix)) continue;
         const object = key.slice(prefix.length);
         if (!isName(object)) continue;
-        await giveUp(this.#client, object, textIn(upload, "UploadId") ?? "");
+        await giveUp(this.#client, object, uploadId);
       }
       const key = decode(nextOf(page, "NextKeyMarker", this.location) ?? "");
       const id = textIn(page, "NextUploadIdMarker") ?? "";

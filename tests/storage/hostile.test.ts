@@ -264,6 +264,31 @@ test("S3Storage.list() refuses endless lists [A10]", async () => {
   });
 });
 
+test("S3Storage.tidy() follows a long list of uploads, but not an endless one [A10]", async () => {
+  /** Returns a page with one upload. `next` is the number of the next page. */
+  const page = (at: number, next?: number) =>
+    `<ListMultipartUploadsResult><IsTruncated>${next !== undefined}` +
+    `</IsTruncated><Upload><Key>x</Key><UploadId>u${at}</UploadId>` +
+    "<Initiated>2030-01-01T00:00:00Z</Initiated></Upload>" +
+    (next === undefined ? "" : `<NextKeyMarker>x</NextKeyMarker>` +
+      `<NextUploadIdMarker>u${next}</NextUploadIdMarker>`) +
+    "</ListMultipartUploadsResult>";
+  let count = 0;
+  const long: Answer = (_, response) => {
+    const at = count++;
+    response.end(at < 1500 ? page(at, at + 1) : page(at));
+  };
+  await withServer(long, (address) => soon(s3(address).tidy(0)));
+  assert.equal(count, 1501);
+  const endless: Answer = (_, response) => void response.end(page(0, count++));
+  await withServer(endless, async (address) => {
+    await assert.rejects(soon(s3(address).tidy(0)), {
+      name: "DeltarError",
+      code: "limit",
+    });
+  });
+});
+
 test("S3Storage.list() ignores keys that are not valid text [A10]", async () => {
   const page = s3Page(["%ff", "a%2", "b", "%C3%A9", "-1"])
     .replace("<Size>1</Size></Contents>\n", "<Size>-1</Size></Contents>");
