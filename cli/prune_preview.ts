@@ -99,13 +99,11 @@ export function perDirectory(
       .slice(0, MAX_DIRECTORIES),
   );
   const rest = groups.filter((group) => !shown.has(group));
-  const left = rest.flatMap(({ items }) => items);
   return [
     ...groups.filter((group) => shown.has(group)).flatMap(lines),
     ...rest.length === 0 ? [] : [
-      `${plural(rest.length, "more directory", "more directories")}: ${
-        sum(left)
-      } of ${plural(left.length, "snapshot")}`,
+      `${plural(rest.length, "more directory", "more directories")}: ` +
+      sum(rest.flatMap(({ items }) => items)),
     ],
   ];
 }

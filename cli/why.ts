@@ -15,7 +15,7 @@ import {
   Walker,
 } from "../mod.ts";
 import { placeOf } from "../lib/repository/mod.ts";
-import { isAbsent, isWithin } from "../lib/tree/mod.ts";
+import { isAbsent, isFault, isWithin } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
@@ -63,6 +63,11 @@ interface Answer extends Fate {
    * answer with `options`.
    */
   last?: Fate & { snapshot: string; options: string[] };
+  /**
+   * Whether the snapshot that the user names skipped the path because of a
+   * fault. Absent if the path is included, or if the user names no snapshot.
+   */
+  isSkipped?: boolean;
 }
 
 /** Makes the command `deltar why`. */
@@ -91,15 +96,16 @@ async function run(
   const answer = snapshot === undefined
     ? await whyNext(context, word, options)
     : await then(context, word, snapshot, options);
+  const { isSkipped, ...fields } = answer;
   if (out.json) {
-    out.object("why", { ...answer });
+    out.object("why", fields);
     return EXIT.done;
   }
-  const { path, last } = answer;
+  const { path, last } = fields;
   const by = answer.options?.length
     ? ` with ${showText(answer.options.join(" "))}`
     : "";
-  out.line(`${showPath(path)} ${fateWords(answer, by)}`);
+  out.line(`${showPath(path)} ${fateWords(fields, by, isSkipped)}`);
   if (last !== undefined) {
     const used = last.options.length > 0
       ? showText(last.options.join(" "))
@@ -116,9 +122,13 @@ async function run(
 const UNREADABLE = "cannot be read: ";
 
 /** Returns a phrase that says whether a path is included and, if not, why. */
-export function fateWords({ kept, why = "" }: Fate, by: string): string {
+export function fateWords(
+  { kept, why = "" }: Fate,
+  by: string,
+  isSkipped: boolean = why.includes(UNREADABLE),
+): string {
   if (kept) return `is included${by}`;
-  const verb = why.includes(UNREADABLE) ? "is skipped" : "is excluded";
+  const verb = isSkipped ? "is skipped" : "is excluded";
   return `${verb}${by}: ${showPath(why)}`;
 }
 
@@ -290,7 +300,8 @@ async function then(
   if (path === "") return { path: ".", kept: true };
   const skip = skipped.find((skip) => isWithin(path, skip.path));
   if (skip !== undefined && !byPath.has(path)) {
-    return { path, kept: false, why: reasonOf(skip) };
+    const isSkipped = isFault(skip);
+    return { path, kept: false, why: reasonOf(skip), isSkipped };
   }
   if (!byPath.has(path)) await checkPath(repository, [record], path);
   return { path, kept: true };

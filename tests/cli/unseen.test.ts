@@ -44,6 +44,10 @@ test(
             path,
           );
         }
+        assert.match(
+          run(place, ["why", "f", "latest"]).out,
+          /^f is skipped: f: unreadable/,
+        );
         assert.match(run(place, ["why", "other"]).out, /other is included/);
       } finally {
         fs.chmodSync(join(place.root, "folder"), 0o755);
