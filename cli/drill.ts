@@ -95,11 +95,13 @@ async function run(
     for (const { path, error } of failed) {
       out.warn(`${showPath(path)}: cannot be restored: ${error.message}`);
     }
-    if (files > 0 || failed.length === 0) {
+    if (files > 0) {
       out.line(
         `Restored ${plural(files, "file")} of ${id} (${formatBytes(bytes)}, ` +
           `${withDeltas} with deltas). Each matches its SHA-256.`,
       );
+    } else if (failed.length === 0) {
+      out.line(`Restored no files of ${id}.`);
     }
     if (xattrsCompared > 0) {
       out.line(

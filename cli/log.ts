@@ -162,13 +162,13 @@ async function showPatches(
   let count = 0;
   try {
     for await (const version of versions) {
-      if (count > 0 && !await output.line("")) break;
+      if (++count > 1 && !await output.line("")) break;
       if (!await output.line(describe(version))) break;
       const patched = await patchedBy(repository, version, context.signal);
       const contents = new PatchContents(context, out, patched);
       const isOpen = await contents.print(output, options);
       code = Math.max(code, contents.code);
-      if (++count >= limit || !isOpen) break;
+      if (count >= limit || !isOpen) break;
     }
   } finally {
     await output.close();

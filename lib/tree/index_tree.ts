@@ -289,7 +289,7 @@ async function indexFolders<Facts extends FileFacts>(
           onSkip({
             path,
             reason: "unreadable",
-            detail: `hard link to ${target}, which could not be read`,
+            detail: `hard link to ${target}, which was skipped`,
           });
           continue;
         }

@@ -60,8 +60,12 @@ function openByPath(place: string): OpenTarget {
   }
   const parent = nodePath.dirname(place);
   fs.mkdirSync(parent, { recursive: true });
-  const opened = openNew(openFolder(parent), nodePath.basename(place));
-  return { ...opened, place };
+  const above = openFolder(parent);
+  try {
+    return { ...openNew(above, nodePath.basename(place)), place };
+  } finally {
+    above.close();
+  }
 }
 
 /**

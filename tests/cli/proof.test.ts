@@ -71,6 +71,15 @@ test("label, drill and stats print their results, and list shows them", async ()
   });
 });
 
+test("drill of a snapshot without files says that it restored none", async () => {
+  await withPlace((place) => {
+    fs.mkdirSync(join(place.root, "empty"));
+    const { id } = place.json(["snapshot"]);
+    const { code, out } = place.run(["drill"]);
+    assert.deepEqual([code, out], [0, `Restored no files of ${id}.\n`]);
+  });
+});
+
 test(
   "drill of a read-only repository prints its result",
   needsMount(),

@@ -386,7 +386,7 @@ test("prune() asks if the newest snapshot has few of the earlier files [S20]", a
     const before = new Map(place.storage.objects);
     await assert.rejects(place.prune({ daily: 7 }), {
       code: "unsafe",
-      message: /root: the newest snapshot, .*, has 1 files, while an earlier/,
+      message: /root: the newest snapshot, .*, has 1 file, while an earlier/,
     });
     await assert.rejects(place.repository.fit(5000, { patience: 4 }), {
       code: "unsafe",

@@ -93,10 +93,10 @@ suite([
     await turn(2).waitFor();
     const rows = await window.texts("Snapshots");
     assert.equal(rows.length, 3, rows.join("\n"));
-    assert.match(rows[1], /claude-code, turn 2 ?Go on · no files changed/);
+    assert.match(rows[1], /claude-code, turn 2 ?Go on · no changes/);
     assert.match(
       rows[2],
-      /turn 1 ?Fix \$\(trash\) \[it\]\(command:x\) \*\*now\*\* · 4 files changed/,
+      /turn 1 ?Fix \$\(trash\) \[it\]\(command:x\) \*\*now\*\* · 4 changes/,
     );
     assert.equal(await turn(1).locator(".codicon-trash").count(), 0);
     const details = window.page.locator(".monaco-hover, .workbench-hover")
@@ -121,7 +121,7 @@ suite([
   ["a snapshot of the hook appears in the open list", async () => {
     write("later.txt", "agent");
     hook("Stop");
-    await window.row(/claude-code, turn 2 ?Go on · 1 file changed/).waitFor();
+    await window.row(/claude-code, turn 2 ?Go on · 1 change/).waitFor();
   }],
 
   [

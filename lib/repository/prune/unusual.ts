@@ -249,8 +249,10 @@ export function describeUnusual(unusual: Unusual): string {
   const { directory } = unusual;
   if (unusual.kind === "emptied") {
     const { id, files, before } = unusual;
-    return `${directory}: the newest snapshot, ${id}, has ${files} files, while ` +
-      `an earlier snapshot has ${before}`;
+    return `${directory}: the newest snapshot, ${id}, has ${files} ` +
+      `${
+        files === 1 ? "file" : "files"
+      }, while an earlier snapshot has ${before}`;
   }
   const { snapshots, usual, lost } = unusual;
   return `${directory}: ${snapshots} snapshots within a day (usually at most ` +

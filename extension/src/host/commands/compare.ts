@@ -241,7 +241,8 @@ export async function openRestoreChanges(
   await showChanges(
     `Now \u2194 ${moment(info)}`,
     entries,
-    all.length,
+    // Pipes and devices without content on either side have no entry.
+    all.length > MAX_FILES ? all.length : entries.length,
   );
 }
 

@@ -71,9 +71,7 @@ export function turnItem(
 ): vscode.TreeItem {
   const { id, agent, number, session, start, end, changed } = turn;
   const prompt = turn.prompt === undefined ? undefined : oneLine(turn.prompt);
-  const count = changed === 0
-    ? "no files changed"
-    : `${plural(changed, "file")} changed`;
+  const count = changed === 0 ? "no changes" : plural(changed, "change");
   const item = new vscode.TreeItem(
     `${agent}, turn ${number}`,
     vscode.TreeItemCollapsibleState.Collapsed,
