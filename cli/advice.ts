@@ -23,12 +23,12 @@ const KEY_ADVICE = "`deltar help key` explains where keys come from";
 
 /** The advice for a damaged key file. */
 const KEY_FILE_ADVICE =
-  "open the repository with another key, or with the identity on its " +
+  "open the repository with another key, or with the identity on the " +
   "recovery sheet; then add your key again under another name";
 
 /**
- * Returns the advice for an error or for its cause, or `undefined` if there is
- * no advice.
+ * Returns the advice for an error, or for the damaged or missing object that
+ * caused the error. Returns `undefined` if there is no advice.
  */
 export function adviceFor(error: unknown): string | undefined {
   if (codeOf(error) === "key") return KEY_ADVICE;

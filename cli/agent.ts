@@ -20,7 +20,10 @@ interface Options {
   json?: boolean;
 }
 
-/** The changes to the files of one host, or the error that prevents them. */
+/**
+ * The changes to the files of one host, or the error that prevents these
+ * changes.
+ */
 interface Work {
   host: Host;
   changes: Change[];
@@ -85,9 +88,9 @@ async function change(
   const works = hosts.map((host): Work => {
     try {
       const changes = filesOf(host, scope).map(plan);
-      // If an install created a folder, the receipt of the first file in this
-      // folder names the folder. An uninstall therefore changes this file last,
-      // and can then delete the empty folder.
+      // The receipt of the first file that an install wrote into a new folder
+      // names this folder. An uninstall changes this file last, so that it can
+      // then delete the empty folder.
       return { host, changes: isInstall ? changes : changes.toReversed() };
     } catch (error) {
       return { host, changes: [], error: messageOf(error, context.opened) };

@@ -3,11 +3,14 @@ import { MAX_TURN_TEXT } from "../lib/repository/mod.ts";
 
 /** The input that an agent passes to a hook. */
 export interface AgentEvent {
-  /** The event and the tool, such as `PreToolUse Edit`. */
+  /**
+   * The names of the event and the tool, such as `PreToolUse Edit`, or `a hook`
+   * if the input has neither.
+   */
   title: string;
   /** The directory in which the agent works. */
   directory?: string;
-  /** The worktree that is about to be removed. */
+  /** The path of the worktree that the agent is about to remove. */
   worktree?: string;
   /**
    * The name of the agent, such as `claude-code`, or `agent` if the input and
@@ -23,7 +26,7 @@ export interface AgentEvent {
   kind: "prompt" | "tool" | "end" | "other";
   /** The first line of the prompt. */
   prompt?: string;
-  /** The tool that the agent is about to use. */
+  /** The name of the tool that the agent is about to use. */
   tool?: string;
 }
 
@@ -35,7 +38,7 @@ const PROMPTS: ReadonlySet<string> = new Set([
   "BeforeAgent",
 ]);
 
-/** The names of events after which an agent waits for the user. */
+/** The names of events after which an agent no longer works on a prompt. */
 const ENDS: ReadonlySet<string> = new Set([
   "Stop",
   "StopFailure",
@@ -107,7 +110,10 @@ export function readEvent(json: string): AgentEvent {
   };
 }
 
-/** Returns the name of the agent that passed these fields to the hook. */
+/**
+ * Returns the name of the agent that ran the hook, or `agent` if neither the
+ * fields of the input nor the environment show the name.
+ */
 function agentOf(fields: Record<string, unknown>): string {
   const { env } = process;
   if ("cursor_version" in fields || "conversation_id" in fields) {
@@ -135,8 +141,8 @@ function firstLine(text: string | undefined): string | undefined {
 }
 
 /**
- * Returns the first `length` UTF-16 code units of a text. Half a surrogate pair
- * at the end becomes U+FFFD.
+ * Returns the first `length` UTF-16 code units of a text. Each half of a broken
+ * surrogate pair becomes U+FFFD.
  */
 function cut(text: string | undefined, length: number): string | undefined {
   return text?.slice(0, length).toWellFormed();

@@ -3,13 +3,13 @@ import { truePlace } from "../lib/tree/mod.ts";
 import { type SessionTurn, TurnNotes } from "../shared/turn_notes.ts";
 import type { AgentEvent } from "./agent_event.ts";
 
-/** An event of an agent, as one step of a turn. */
+/** The turn and the note that follow from one event of an agent. */
 export interface TurnStep {
-  /** The turn for the record of the snapshot, if a turn is running. */
+  /** The turn for the record of the snapshot. Absent if no turn is running. */
   turn?: TurnRecord;
   /**
-   * Called after the snapshot was taken. Writes the note of the session, which
-   * the next call of the hook reads.
+   * Called after the snapshot was taken. If the event begins or ends a turn,
+   * writes the note of the session, which the next call of the hook reads.
    *
    * @param id The id of the new snapshot or, if nothing has changed, of the
    * previous snapshot.
@@ -21,16 +21,18 @@ export interface TurnStep {
 /**
  * Returns the turn for the record of the snapshot that a hook is about to take,
  * and the function that writes the note of the session. Each session has its
- * own note, so several sessions can run at once.
+ * own note, so several sessions can run at the same time.
  *
  * A prompt begins a turn. If the agent did not finish the previous turn, for
  * example because it was interrupted, the state at the prompt is the end of
  * that turn. The use of a tool without a prompt before it also begins a turn.
- * If no turn is running, an `end` event belongs to no turn.
+ * If no turn is running, an event of the kind `end` or `other` belongs to no
+ * turn.
  *
  * @param event The event that the agent passed to the hook.
  * @param directory The directory of the snapshot.
- * @param last The turn of the last snapshot of the directory.
+ * @param last The turn of the last snapshot of the directory; `undefined` if
+ * that snapshot was not taken in a turn.
  */
 export function advanceTurn(
   event: AgentEvent,

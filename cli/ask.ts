@@ -9,14 +9,15 @@ export function canAsk(): boolean {
 }
 
 /**
- * Asks a question on the terminal. The terminal, and not Node's readline, edits
- * the line, so that Ctrl+C interrupts the command as usual.
+ * Asks a question on the terminal. The terminal edits the line, and Node's
+ * readline does not, so that Ctrl+C interrupts the command as usual.
  *
  * @param out The output. Its progress line is cleared before the question.
  * @param question The question, which ends in a question mark.
  * @param signal The signal that stops the wait for an answer.
  * @param otherwise The result if only Enter is pressed. Default: `false`.
- * @returns Whether the answer is `y` or `yes`; `false` at the end of the input.
+ * @returns Whether the answer is `y` or `yes`, or `otherwise` if it is empty;
+ * `false` at the end of the input.
  * @throws {DeltarError} `aborted` if `signal` stops the wait.
  */
 export async function ask(

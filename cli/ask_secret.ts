@@ -7,7 +7,7 @@ import { showText } from "./text.ts";
  *
  * @param question The question, without the colon.
  * @param signal The signal that stops the wait for an answer.
- * @returns The passphrase, which may be empty.
+ * @returns The passphrase, which can be empty.
  * @throws {DeltarError} `aborted` if the user presses Ctrl+C or Ctrl+D, or if
  * `signal` stops the wait.
  */

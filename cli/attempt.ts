@@ -1,7 +1,14 @@
 import { DeltarError } from "../lib/delta/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 
-/** Makes a system call. If it fails, throws an error that names the file. */
+/**
+ * Makes a system call. If the call fails, throws an error that names the file.
+ *
+ * @param object The path of the file.
+ * @param call Called once. Makes the system call.
+ * @throws {DeltarError} `not-found` if the call fails with `ENOENT`; `io` if it
+ * fails with any other error.
+ */
 export function attempt<Result>(object: string, call: () => Result): Result {
   try {
     return call();

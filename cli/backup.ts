@@ -28,17 +28,17 @@ The configuration (--config, or else config.json in your configuration folder):
     }
   }
 
-The keys below "snapshot" and "prune" are the options of these commands, written
-as keepDaily for --keep-daily. Without "prune", the backup only takes a
-snapshot.`;
+The keys in "snapshot" and "prune" are the options of these commands, in camel
+case: keepDaily stands for --keep-daily. Without "prune", the backup only takes
+a snapshot.`;
 
 /**
  * Makes the command `deltar backup`, which takes the snapshots and runs the
  * prunes that a configuration lists.
  *
  * @param context The context, which receives the exit code.
- * @param program Called for each line with the name of its command. Makes the
- * command that runs the line.
+ * @param program Called with the names of commands that the configuration uses.
+ * Makes the command line with these commands.
  */
 export function backupCommand(
   context: Context,
@@ -87,8 +87,8 @@ export function backupCommand(
 /**
  * Runs the command lines of one backup, or prints them for a dry run. The first
  * line that fails ends this backup but not the others. An interrupt, or an
- * error other than a `DeltarError`, ends all backups. Otherwise, the exit code
- * of the worst line becomes the exit code of the process.
+ * error other than a `DeltarError`, ends all backups. Otherwise, the worst exit
+ * code of all lines becomes the exit code of the process.
  */
 async function runLines(
   context: Context,
@@ -115,7 +115,7 @@ async function runLines(
       return;
     } finally {
       context.code = worse(before, context.code);
-      // The verbosity that one line sets must not apply to the next line.
+      // An option such as `--quiet` in one line must not apply to the next one.
       context.verbosity = verbosity;
     }
   }

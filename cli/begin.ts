@@ -8,7 +8,7 @@ import { type OpenOptions, openRepository } from "./open_repository.ts";
 export interface CommonOptions {
   /** The location of the repository. */
   repo?: string;
-  /** The directory whose snapshots are used, or a folder in it. */
+  /** The directory of the snapshots to use, or a folder in this directory. */
   dir?: string;
   /** Whether the result is printed as JSON. */
   json?: boolean;
@@ -21,8 +21,8 @@ export interface Begun {
   /** The repository. */
   repository: Repository;
   /**
-   * The absolute path of the directory whose snapshots are used, or of a folder
-   * in it.
+   * The absolute path of the directory of the snapshots to use, or of a folder
+   * in this directory.
    */
   place: string;
 }

@@ -17,7 +17,8 @@ export interface DirectoryGroup<Item> {
  * are sorted by the path of the directory.
  *
  * @param items The items.
- * @param recordOf Called with each item. Returns the record of its snapshot.
+ * @param recordOf Called with each item. Returns the record of the item's
+ * snapshot.
  */
 export function byDirectory<Item>(
   items: readonly Item[],

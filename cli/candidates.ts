@@ -20,7 +20,7 @@ const MAX_READING_MS = 50;
 export interface Where {
   /** The location of the repository. */
   location: string;
-  /** The absolute path of the directory whose snapshots are used. */
+  /** The absolute path of the directory of the snapshots to use. */
   place: string;
 }
 
@@ -34,9 +34,9 @@ function open({ location }: Where): Promise<Repository> {
 }
 
 /**
- * Returns texts that name snapshots: `latest`, the labels of the newest
- * snapshots, and all ids. If `SNAPSHOT:` is typed, also returns the paths of
- * the folders in that snapshot.
+ * Returns the words that name snapshots: `latest`, the labels of the newest
+ * snapshots, and all ids. If a snapshot and a colon are typed, also returns
+ * each `SNAPSHOT:FOLDER/` that completes the typed word.
  */
 export async function snapshotNames(
   where: Where,
@@ -60,7 +60,7 @@ export async function snapshotNames(
   ];
 }
 
-/** Returns the labels of the newest snapshots. */
+/** Returns the labels of the newest snapshots, read by `newestRecords`. */
 export async function labelNames(where: Where): Promise<Candidate[]> {
   const repository = await open(where);
   const ids = await idsIn(repository, "snapshots/");
@@ -78,7 +78,10 @@ function labelsOf(records: readonly SnapshotRecord[]): Candidate[] {
   );
 }
 
-/** Returns the completions of a typed `SNAPSHOT:FOLDER`. */
+/**
+ * Returns the words that complete a typed `SNAPSHOT:FOLDER`, or an empty list
+ * for any other text.
+ */
 async function foldersBehind(
   where: Where,
   typed: string,
@@ -90,14 +93,15 @@ async function foldersBehind(
     return paths.filter(({ word }) => word.endsWith("/"))
       .map(({ word }) => ({ word: `${snapshot}:${word}` }));
   } catch {
-    // The text before the colon might be a part of a label.
+    // A label can contain a colon, so the text before the colon might not name
+    // a snapshot.
     return [];
   }
 }
 
 /**
- * Reads the records of the given ids in order, for at most `MAX_READING_MS`.
- * Returns the records that were read in this time.
+ * Reads the records of the given ids in the given order, for about
+ * `MAX_READING_MS`. Returns the records that were read in this time.
  */
 async function newestRecords(
   repository: Repository,
@@ -132,8 +136,10 @@ async function idsIn(
 }
 
 /**
- * Returns the paths that complete a typed path. All of them are in one folder
- * of a snapshot.
+ * Returns the paths in a snapshot that complete a typed path.
+ *
+ * @param snapshot The snapshot or `SNAPSHOT:FOLDER`, as the user names it.
+ * @param typed The typed path.
  */
 export async function pathsIn(
   where: Where,
@@ -145,8 +151,8 @@ export async function pathsIn(
     .findFolder(snapshot, { directory: where.place });
   const isRoot = snapshot.endsWith(":");
   const below = isRoot ? "" : belowOf(record, where.place) ?? "";
-  // Commands look below the current directory first, then below the root of the
-  // snapshot.
+  // Commands look for a path below the current directory first, and then below
+  // the root of the snapshot.
   for (const base of new Set([folder || below, folder])) {
     const found = await entriesOf(repository, record, base, typed);
     if (found.length > 0) return found;
@@ -174,7 +180,7 @@ async function entriesOf(
   return found;
 }
 
-/** Returns the names of the backups of a configuration. */
+/** Returns the names of the backups in a configuration file. */
 export function backupNames(file: string): Candidate[] {
   const { backups } = JSON.parse(readFileSync(file, "utf8"));
   return Object.keys(backups).map((word) => ({

@@ -20,8 +20,8 @@ export function catCommand(context: Context): Command {
         () => repository.readFile(record, path, { signal: context.signal }),
       );
       for await (const part of content) {
-        // The command ends when the program that reads the output has closed
-        // it.
+        // The command ends if the program that reads the output has closed the
+        // pipe.
         if (!context.terminal.writeBytes(1, part)) break;
       }
     });

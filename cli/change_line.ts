@@ -10,7 +10,7 @@ import {
 import { paint } from "./terminal.ts";
 import { showPath, showText } from "./text.ts";
 
-/** The maximum number of changes that `changeLines` returns a line for. */
+/** The maximum number of changes for which `changeLines` returns a line. */
 const MAX_CHANGES = 20;
 
 /** The sign and color of each kind of change. */
@@ -23,21 +23,21 @@ export const SIGNS = {
   copied: ["=", "cyan"],
 } as const;
 
-/** Returns whether a path exists in both states, and was not moved. */
+/** Returns whether an entry has the same path in both states. */
 function isOfBoth(change: Change): change is ChangeOfBoth {
   return change.change === "updated" || change.change === "touched";
 }
 
-/** The old and the new state. */
+/** The names of owners and groups in the old and in the new state. */
 type States = readonly [old: WithOwners, now: WithOwners];
 
 /**
- * Returns a line with the sign and the path of a change, and what changed. The
- * path of a directory ends in `/`.
+ * Returns a line with the sign and the path of a change, and a description of
+ * what changed. The path of a directory ends in `/`.
  *
  * @param change The change.
  * @param states The old and the new state.
- * @param skips The paths that the new state excluded or skipped.
+ * @param skips The excluded and skipped paths of the new state.
  * @param stream The stream that the line is for. Default: standard output.
  */
 export function changeLine(
@@ -65,12 +65,12 @@ export function changeLine(
 
 /**
  * Returns a line for each of the first `MAX_CHANGES` changes. If there are more
- * changes, the last line has their number.
+ * changes, adds a line with the number of the other changes.
  *
  * @param changes The changes.
  * @param states The old and the new state.
- * @param skips The paths that the new state excluded or skipped.
- * @param rest The end of the last line, which says how to see all changes.
+ * @param skips The excluded and skipped paths of the new state.
+ * @param rest The end of the added line, which says how to see all changes.
  * @param stream The stream that the lines are for. Default: standard output.
  */
 export function changeLines(
@@ -94,7 +94,7 @@ export function signOf(change: Change): Change["change"] {
   return isTouched(change) ? "touched" : change.change;
 }
 
-/** Returns the excluded and skipped paths with their reasons, by path. */
+/** Returns a map from each excluded or skipped path to its description. */
 export function skipsByPath(
   skipped: readonly Skipped[],
 ): ReadonlyMap<string, Skipped> {
@@ -102,8 +102,9 @@ export function skipsByPath(
 }
 
 /**
- * Returns the reason why a path only looks deleted: the new state excluded or
- * skipped the path or a folder above it. Returns `undefined` for other changes.
+ * Returns the excluded or skipped path that makes a path look deleted: the path
+ * itself or a folder above it. Returns `undefined` if the path was really
+ * deleted, and for all other changes.
  */
 export function skipOf(
   change: Change,
@@ -118,7 +119,12 @@ export function skipOf(
   return undefined;
 }
 
-/** Returns the fields of a change for JSON. */
+/**
+ * Returns the fields of a change for JSON.
+ *
+ * @param change The change.
+ * @param skip The result of `skipOf` for the change.
+ */
 export function changeFields(
   change: Change,
   skip: Skipped | undefined,
@@ -138,7 +144,7 @@ export function changeFields(
   };
 }
 
-/** Returns changes without the deletions of paths that were renamed. */
+/** Returns the changes without the deletions of paths that were renamed. */
 export function withoutMoved(changes: readonly Change[]): Change[] {
   const moved = new Set(
     changes.map((change) => change.change === "renamed" ? change.from : ""),

@@ -11,16 +11,16 @@ import {
 import { plural } from "../shared/text.ts";
 import { deviceText, showPath, showText } from "./text.ts";
 
-/** A change to a path that exists in both states. */
+/** A change to an entry that has the same path in both states. */
 export type ChangeOfBoth = UpdatedChange | TouchedChange;
 
-/** The known names of owners and groups. */
+/** The names of owners and groups, as far as they are known. */
 export type WithOwners = Pick<SnapshotRecord, "owners">;
 
-/** The maximum number of extended attributes that are named. */
+/** The maximum number of extended attributes that a line names. */
 const MAX_NAMED = 4;
 
-/** The fields that an entry has whether or not it is a hard link. */
+/** The fields that every entry has, even if the entry is a hard link. */
 const OF_EVERY_NAME: ReadonlySet<EntryField> = new Set([
   "mode",
   "uid",
@@ -29,9 +29,9 @@ const OF_EVERY_NAME: ReadonlySet<EntryField> = new Set([
 ]);
 
 /**
- * Returns the fields of an entry that changed. If only hard links changed,
- * returns at most the mode, the owner, the group and the time. Never returns
- * the time of the root directory.
+ * Returns the names of the changed fields of an entry. If only hard links
+ * changed, returns at most the mode, the owner, the group and the time. The
+ * time of the root directory is ignored.
  */
 export function fieldsOf(change: ChangeOfBoth): EntryField[] {
   const { entry, before } = change;
@@ -104,8 +104,8 @@ function octal(mode: number): string {
 }
 
 /**
- * Returns the old and the new owner or group, each by name, or by number if it
- * has no name. If both names are equal, returns both numbers.
+ * Returns the old and the new owner or group, each by name, or by number if the
+ * name is not known. If both names are equal, returns both numbers.
  */
 function owners(
   names: Readonly<Record<number, string>> = {},
@@ -120,8 +120,8 @@ function owners(
 }
 
 /**
- * Returns the names of the attributes that were added (`+`), changed (`~`) and
- * removed (`-`).
+ * Returns the names of the first `MAX_NAMED` attributes that were added (`+`),
+ * changed (`~`) or removed (`-`), and the number of the others.
  */
 function xattrWords(before: Xattrs = {}, now: Xattrs = {}): string {
   const names = [...new Set([...Object.keys(before), ...Object.keys(now)])];

@@ -8,7 +8,8 @@ export interface Entry {
   /** The common options that the command takes. */
   shared: readonly ("repo" | "dir" | "json" | "volume")[];
   /**
-   * The state after an interruption, in words. Absent for short commands.
+   * The state after an interruption and how to continue, in words. Absent for
+   * commands that usually end at once.
    */
   interrupted?: string;
   /**
@@ -55,7 +56,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) => (await import("./list.ts")).listCommand(context),
   },
   show: {
-    summary: "Show a snapshot and what it changed",
+    summary: "Show a snapshot and its changes",
     shared: NAMING,
     load: async (context) => (await import("./show.ts")).showCommand(context),
   },
@@ -96,7 +97,8 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   export: {
     summary: "Write a snapshot, or some paths of it, to a tar or zip",
     shared: [...LONG, "dir"],
-    interrupted: "the archive is incomplete; if it is a file, it was deleted",
+    interrupted:
+      "the archive was not finished; if it was a file, it was deleted",
     load: async (context) =>
       (await import("./export.ts")).exportCommand(context),
   },

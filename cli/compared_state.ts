@@ -20,13 +20,13 @@ import {
 import { cacheFolder, userFolder } from "./location.ts";
 import { relativeError } from "./relative_error.ts";
 
-/** The state of a directory that `diff` compares with another state. */
+/** One of the two states of a directory that `diff` compares. */
 export interface ComparedState {
   /** The entries. */
   readonly index: DirIndex;
   /** The mode, time, owner and attributes of the directory itself. */
   readonly root: Metadata;
-  /** The known names of owners and groups. */
+  /** The names of owners and groups, as far as they are known. */
   readonly owners: SnapshotRecord["owners"];
   /**
    * Returns the content of a file, in parts. Reading the parts throws if the
@@ -36,13 +36,13 @@ export interface ComparedState {
 }
 
 /**
- * Returns the state in a snapshot.
+ * Returns the state of a directory, or of a folder in it, in a snapshot.
  *
  * @param repository The repository that has the snapshot.
  * @param record The snapshot.
  * @param tree The tree of the snapshot, or of a folder in it.
  * @param folder The path of the folder, `""` for the root.
- * @param signal Stops the reading of files.
+ * @param signal The signal that stops the reading of files.
  */
 export function snapshotState(
   repository: Repository,
@@ -72,7 +72,8 @@ export function snapshotState(
 interface DirectoryOptions
   extends Pick<IndexOptions, "onSkip" | "onProgress" | "signal"> {
   /**
-   * The path of the repository, which never counts as part of the directory.
+   * The path of the repository, which never counts as part of the directory;
+   * `undefined` for a remote repository.
    */
   repository: string | undefined;
   /** Whether files are read even if their size and time are unchanged. */
@@ -81,14 +82,14 @@ interface DirectoryOptions
 
 /**
  * Reads the current state of a snapshot's directory, with the exclude rules of
- * the snapshot. A file that has the same size and time as in the snapshot
- * counts as unchanged and is not read. The exception is a file that was
- * modified so shortly before the snapshot that a second change could have left
- * it with the same time.
+ * the snapshot. Without `checksum`, a file that has the same size and time as
+ * in the snapshot counts as unchanged and is not read. The exception is a file
+ * that was modified so shortly before the snapshot that a second change could
+ * have left it with the same time.
  *
  * @param place The path of the directory.
  * @param record The snapshot.
- * @param previous The state in the snapshot.
+ * @param previous The index of the directory in the snapshot.
  * @param options Options for reading the state.
  * @throws {DeltarError} `not-found` or `io` if the directory cannot be read;
  * `aborted` if the signal fired.
@@ -144,7 +145,7 @@ export async function directoryState(
       if (isSame) return;
       throw new DeltarError(
         "mismatch",
-        "changed while it was compared; run the command again",
+        "changed during the comparison; run the command again",
         { path },
       );
     },
@@ -172,8 +173,8 @@ class SumReader extends HashReader {
 }
 
 /**
- * Returns the names of the current owners and groups of entries whose owner or
- * group has changed since the snapshot.
+ * Returns the names of the current owner and group of each entry that has a
+ * different owner or group in the snapshot.
  */
 function ownersOf(
   walker: Walker,

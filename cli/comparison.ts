@@ -26,20 +26,26 @@ export interface Compared {
   /** The record of the old snapshot. */
   before: SnapshotRecord;
   /**
-   * The record of the new snapshot; absent if the new state is the directory.
+   * The record of the new snapshot; absent if the new state is the current
+   * state of the directory.
    */
   after?: SnapshotRecord;
-  /** The path of the directory, if it is the new state. */
+  /** The path of the directory, if its current state is the new state. */
   directory?: string;
-  /** Whether folders of snapshots are compared, instead of whole snapshots. */
+  /** Whether a state is that of a folder instead of the whole directory. */
   isOfFolder: boolean;
-  /** The files and folders to show; `""` stands for all. */
+  /** The paths of the files and folders to show. The path `""` means all. */
   paths: string[];
   /** The excluded and skipped paths of the new state. */
   skipped: readonly Skipped[];
 }
 
-/** Returns the comparison of two snapshots, or of folders in them. */
+/**
+ * Returns the comparison of two snapshots, or of folders in them.
+ *
+ * @param words The paths to show, as the user typed them. If empty, all paths
+ * are shown.
+ */
 export async function withSnapshot(
   { signal }: Context,
   { repository }: Begun,
@@ -69,6 +75,9 @@ export async function withSnapshot(
 
 /**
  * Returns the comparison of a snapshot with the current state of its directory.
+ *
+ * @param words The paths to show, as the user typed them. If empty, all paths
+ * in the folder of `old` are shown.
  */
 export async function withDirectory(
   { signal }: Context,
@@ -78,7 +87,7 @@ export async function withDirectory(
   { checksum = false }: { checksum?: boolean } = {},
 ): Promise<Compared> {
   const { record } = old;
-  const directory = placeHere(record, "Compare it with another snapshot.");
+  const directory = placeHere(record, "Compare the snapshot with another one.");
   const tree = await repository.tree(record, { signal });
   const after = await directoryState(directory, record, tree.index, {
     repository: repository.storage.localPath,
@@ -99,7 +108,7 @@ export async function withDirectory(
 
 /**
  * Returns the comparison of a folder of the old state with a folder of the new
- * one. A state without the folder counts as empty.
+ * state. If a state does not have the folder, the folder counts as empty.
  *
  * @param compared The comparison of the whole states.
  * @param folders The folder of the old state and the folder of the new state;
@@ -156,7 +165,10 @@ function stateBelow(state: ComparedState, folder: string): ComparedState {
   };
 }
 
-/** Returns the paths that a user typed, relative to the root of a snapshot. */
+/**
+ * Returns the paths that a user typed, relative to the root of a snapshot. If
+ * the user typed none, returns the folder that the user named.
+ */
 async function pathsBelow(
   repository: Begun["repository"],
   named: Named,
@@ -173,15 +185,16 @@ function pathsOr(folder: string, paths: string[]): string[] {
   return paths.length === 0 ? [folder] : paths;
 }
 
-/** Returns the changes at and below the paths in `paths`. */
+/** Returns the changes at or below one of the paths to show. */
 export function shownChanges(
   { states: [before, after], paths, isOfFolder, ...compared }: Compared,
 ): Change[] {
   const diff = DiffIndex.compute(after.index, before.index);
   const isWanted = (change: Change) =>
     paths.some((path) => isWithin(pathOf(change), path)) &&
-    // A safety snapshot holds only the paths that a restore was about to
-    // change. The other paths of the directory are not new.
+    // A safety snapshot has only the paths that a restore, undo or redo was
+    // about to change. The other paths of the directory only look new, so they
+    // are not shown.
     (compared.directory === undefined || compared.before.safety === undefined ||
       "before" in change);
   const wanted = diff.changes.filter(isWanted);

@@ -15,13 +15,13 @@ import type { MakeProgram } from "./context.ts";
 import { absolute, locateFrom } from "./location.ts";
 import { showText } from "./text.ts";
 
-/** The words that complete the line at the cursor. */
+/** The completions at the cursor: words, or a kind of path. */
 export interface Completion {
-  /** The words, in the order in which they are shown. */
+  /** The possible words, in the order in which most shells show them. */
   candidates: Candidate[];
-  /** The kind of path that the shell completes after `prefix`. */
+  /** The kind of path that the shell itself completes, if any. */
   names?: "files" | "directories";
-  /** The part of the word before the path, such as `--to=`. */
+  /** The part of the word before the value, such as `--to=`, or empty. */
   prefix: string;
 }
 
@@ -38,7 +38,8 @@ type Kind =
   | "commands";
 
 /**
- * The kinds of values, by the placeholders of arguments and options.
+ * The kind of value that each placeholder of an argument or option stands for.
+ * For example, `dir` is the placeholder in `--dir <dir>`.
  */
 const KINDS: Readonly<Record<string, Kind>> = {
   snapshot: "snapshots",
@@ -65,9 +66,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
  *
  * @param words The words before the word at the cursor, without the program's
  * name.
- * @param current The word at the cursor, up to the cursor.
- * @param make Called with the names of commands. Makes the commands whose
- * arguments and options are completed.
+ * @param current The part of the word at the cursor that is before the cursor.
+ * @param make Called with the names of the commands to load. Makes the command
+ * line, which has the arguments and options of these commands.
  */
 export async function complete(
   words: readonly string[],
@@ -111,7 +112,7 @@ export async function complete(
   const { argument } = line;
   if (command.commands.length > 0) {
     const names = commandNames(command);
-    // `schedule` takes the name of a backup or of a subcommand.
+    // `schedule` takes the name of a backup or a subcommand.
     const isFirst = argument === command.registeredArguments[0];
     const values = argument !== undefined && isFirst
       ? (await line.candidates(line.kindOf(argument), current, "")).candidates
@@ -139,9 +140,9 @@ function commandOf(program: Command, words: readonly string[]): Command {
  */
 class Line {
   readonly used: Option[] = [];
-  /** The option whose value is expected next. */
+  /** The option that takes the next word as its value, if any. */
   pending: Option | undefined;
-  /** Whether no options can follow, for example because `--` was typed. */
+  /** Whether only arguments can follow, for example after `--`. */
   isClosed = false;
   readonly #command: Command;
   readonly #operands: string[] = [];
@@ -156,7 +157,7 @@ class Line {
       } else if (word === "--" && !this.isClosed) this.isClosed = true;
       else if (this.isClosed || !/^-./.test(word)) {
         this.#operands.push(word);
-        // `run` passes all words after the name of a program to the program.
+        // The words after the program of `run` are arguments of the program.
         if (command.name() === "run") this.isClosed = true;
       } else this.#takeOption(word);
     }
@@ -171,14 +172,17 @@ class Line {
     else if (option.required) this.pending = option;
   }
 
-  /** The argument whose value is expected next. */
+  /** The argument that comes next, if any. */
   get argument(): Argument | undefined {
     const all = this.#command.registeredArguments;
     const last = all.at(-1);
     return all[this.#operands.length] ?? (last?.variadic ? last : undefined);
   }
 
-  /** Returns the kind of value of an argument. */
+  /**
+   * Returns the kind of value that an argument takes, or `undefined` if the
+   * kind is not known.
+   */
   kindOf(argument: Argument): Kind | undefined {
     const name = this.#command.name();
     const kind = name === "find" ? "paths" : KINDS[argument.name()];
@@ -188,8 +192,9 @@ class Line {
   }
 
   /**
-   * Returns the last snapshot on the line, or `latest` for `log`, `find` and
-   * `recover`. Paths are completed with the paths in this snapshot.
+   * Returns the snapshot that has the paths to complete with: `latest` for
+   * `log`, `find` and `recover`, otherwise the last snapshot on the line, if
+   * any.
    */
   #snapshot(): string | undefined {
     if (["log", "find", "recover"].includes(this.#command.name())) {
@@ -201,10 +206,9 @@ class Line {
   }
 
   /**
-   * Returns the candidates of a kind that begin with `value`, each with
-   * `prefix` before it. For files and directories, returns only the kind, and
-   * the shell finds the names. `choices`, if any, replace the candidates of the
-   * kind.
+   * Returns the candidates that begin with `value`, each with `prefix` before
+   * it. The candidates are `choices`, or else the values of the kind. For files
+   * and directories, returns only the kind, because the shell finds the names.
    */
   async candidates(
     kind: Kind | undefined,
@@ -257,7 +261,7 @@ class Line {
   }
 }
 
-/** Returns the subcommands of a command. */
+/** Returns the names and descriptions of a command's visible subcommands. */
 function commandNames(command: Command): Candidate[] {
   return command.createHelp().visibleCommands(command)
     .map((one) => ({

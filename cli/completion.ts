@@ -18,14 +18,14 @@ export function completionCommand({ terminal }: Context): Command {
 }
 
 /**
- * Prints the completions for a shell: `deltar complete SHELL …`. If anything
- * fails, prints nothing.
+ * Carries out `deltar complete SHELL …`, which prints the completions for a
+ * shell. If anything fails, prints nothing.
  *
- * @param words The name of the shell, then the line as the script of the shell
- * passes it.
- * @param make Called with the names of commands. Makes the commands whose
- * arguments and options are completed.
- * @param terminal The output.
+ * @param words The name of the shell, then the arguments that the script of the
+ * shell passes.
+ * @param make Called with the names of the commands to load. Makes the command
+ * line, which has the arguments and options of these commands.
+ * @param terminal The terminal to print to.
  */
 export async function answerShell(
   [shell, ...words]: readonly string[],
@@ -35,7 +35,8 @@ export async function answerShell(
   try {
     terminal.write(1, await ANSWERS[shell]?.(words, make) ?? "");
   } catch {
-    // The user sees the error when the command itself runs.
+    // Errors are not shown while the user types. They are shown when the command
+    // runs.
   }
 }
 
@@ -53,7 +54,8 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     const { words, current, isRedirection } = parseLine(line);
     if (isRedirection) return "files\n";
     const { candidates, names } = await complete(words.slice(1), current, make);
-    // bash begins a new word at `:` and `=`, and replaces only that word.
+    // bash also splits words at `:` and `=`, and replaces only the last part. A
+    // completion must not repeat the parts before it.
     const kept = current.length - unquote(replaced).length;
     const texts = candidates.map(({ word }) => word.slice(kept));
     return lines(names, texts);
@@ -90,7 +92,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   },
 };
 
-/** Returns the output of `lines`, with the descriptions of the candidates. */
+/** Completes a word for a shell that shows descriptions of completions. */
 async function described(
   words: readonly string[],
   current = "",

@@ -6,9 +6,9 @@
  * The first line of the output of `deltar complete` has flags: `files` or
  * `directories` if the shell should complete paths of this kind itself, `quote`
  * if the completions might need quotes, and `open` if no blank should follow
- * the completion. Each other line is a completion. For zsh and fish, a tab and
- * a description follow the completion. For PowerShell, the output is a JSON
- * array instead.
+ * the completion. Each other line is a completion. For zsh and fish, the
+ * completion can be followed by a tab and a description. For PowerShell, the
+ * output is a JSON array instead.
  *
  * @module
  */

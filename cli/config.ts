@@ -16,10 +16,10 @@ export interface Backup {
   lines: string[][];
 }
 
-/** The keys of a backup. */
+/** The keys that a backup in the configuration can have. */
 const KEYS = ["directory", "repo", "snapshot", "prune"];
 
-/** The keys of the configuration. */
+/** The keys that the configuration can have at the top level. */
 const TOP_KEYS = ["backups", "$schema"];
 
 /**
@@ -48,13 +48,14 @@ export function configFile(): string {
  * Reads the configuration:
  * `{"backups": {NAME: {"directory", "repo", "snapshot": {…}, "prune": {…}}}}`.
  * The keys of `snapshot` and `prune` are the options of those commands in camel
- * case: `keepDaily` for `--keep-daily`. The paths in `directory` and `repo`,
- * and the paths of files in options, may begin with `~/`. Relative paths are
- * relative to the folder of the configuration.
+ * case: `keepDaily` for `--keep-daily`. `directory` is a path or a list of
+ * paths. The paths in `directory` and `repo`, and the paths of files in
+ * options, can begin with `~/`. Relative paths are resolved against the folder
+ * of the configuration.
  *
  * @param file The path of the configuration.
- * @param program Called with the names of commands. Makes the commands, whose
- *   options are the keys.
+ * @param program Called with the names of the commands to load. Makes the
+ *   command line, which has the options of these commands.
  * @throws {DeltarError} `not-found` if the file does not exist, `io` if it
  *   cannot be read, `corrupt` if its content is invalid.
  */
@@ -122,13 +123,13 @@ export async function readConfig(
       !directories.every((one) => typeof one === "string" && one !== "")
     ) {
       return at(
-        '"directory" must be a string that is not empty, or a list of ' +
-          "strings that are not empty",
+        '"directory" must be a non-empty string, or a list of one or more ' +
+          "non-empty strings",
       );
     }
     if (repo !== undefined && (typeof repo !== "string" || repo === "")) {
       return at(
-        `"repo" must be a string that is not empty: ${JSON.stringify(repo)}`,
+        `"repo" must be a non-empty string: ${JSON.stringify(repo)}`,
       );
     }
     const options = (command: string) =>
@@ -155,9 +156,13 @@ function parse(text: string, fail: (what: string) => never) {
 }
 
 /**
- * Returns the keys and values of a section as options of the command line.
+ * Returns a section of a backup as options of the command line.
  *
+ * @param commands The commands, with their options.
+ * @param name The name of the section, which is also the name of a command.
+ * @param section The value of the section in the configuration.
  * @param file The path of the configuration.
+ * @param fail Called with a message about a fault. Throws the error.
  */
 function optionWords(
   commands: readonly Command[],
@@ -204,8 +209,8 @@ function refusalOf(option: Option, value: unknown): string | undefined {
 
 /**
  * Returns the words that set an option to a value, such as `--keep-daily=7`, or
- * `undefined` if the value's type is wrong. A relative path of a file is
- * relative to the folder of the configuration.
+ * `undefined` if the value's type is wrong. The relative path of a file is
+ * resolved against the folder of the configuration.
  */
 function words(
   option: Option,

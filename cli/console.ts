@@ -16,8 +16,9 @@ const REDRAW_MS = 100;
 const JSON_PROGRESS_MS = 1000;
 
 /**
- * The output of a command. Results and progress in JSON are written to standard
- * output. Messages and the progress line are written to standard error.
+ * The output of a command. JSON objects and, by default, other results are
+ * written to standard output. Messages and the progress line are written to
+ * standard error.
  */
 export class Console {
   /** Whether results are printed as JSON. */
@@ -55,8 +56,7 @@ export class Console {
   }
 
   /**
-   * Prints a line of the result. With `--quiet`, prints the line only if
-   * results are JSON.
+   * Prints a line of the result, unless `--quiet` is given without `--json`.
    */
   line(text: string): void {
     this.clear();
@@ -65,7 +65,7 @@ export class Console {
     }
   }
 
-  /** Prints the result as one line with a JSON object. */
+  /** Prints a JSON object with a type and fields on one line. */
   object(type: string, fields: Record<string, unknown>): void {
     this.clear();
     this.#terminal.write(1, `${toJson({ version: 1, type, ...fields })}\n`);
@@ -99,17 +99,17 @@ export class Console {
   }
 
   /**
-   * Shows the progress of long work: on a terminal as a line that is redrawn,
-   * with `--json --verbose` as an object at most once a second. The path is at
-   * the end of the line, because a line that is wider than the terminal is cut
-   * off.
+   * Shows the progress of long work. On a terminal, redraws the progress line.
+   * With `--json --verbose`, prints a JSON object at most once a second. The
+   * path is at the end of the progress line, because the end is cut off if the
+   * terminal is too narrow.
    *
-   * @param text Called when the progress is drawn. Returns the work done so
-   * far, in words.
+   * @param text Called when the progress line is drawn. Returns the work done
+   * so far, in words.
    * @param path The path or object that is being processed, or the number of
    * finished steps.
-   * @param meter The number of bytes processed so far, from which the
-   * percentage, the rate and the remaining time are computed.
+   * @param meter The numbers of bytes from which the percentage, the rate and
+   * the remaining time are computed. Without a meter, these are not shown.
    */
   progress(text: () => string, path: string, meter?: Meter): void {
     if (!this.isLive) return;

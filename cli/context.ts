@@ -5,8 +5,9 @@ import { OpenedRepositories } from "./opened.ts";
 import { Terminal } from "./terminal.ts";
 
 /**
- * Called with the names of commands, or without names for all commands. Makes
- * the command line with these commands.
+ * Called with the names of the commands to load, or without an argument to load
+ * all commands. Makes the command line. Commands that are not loaded have only
+ * a name and a summary.
  */
 export type MakeProgram = (names?: readonly string[]) => Promise<Command>;
 
@@ -14,14 +15,17 @@ export type MakeProgram = (names?: readonly string[]) => Promise<Command>;
 export type Verbosity = "quiet" | "normal" | "verbose";
 
 /**
- * The state of one run of the command line, which is passed to each command.
+ * The state of one invocation of deltar, or of one call to its MCP server.
  */
 export class Context {
-  /** The output of the process. */
+  /** The standard output and standard error of the process. */
   readonly terminal: Terminal = new Terminal();
   /** The repositories that the current command has opened. */
   opened: OpenedRepositories = new OpenedRepositories();
-  /** The repositories that stay open between the calls of a server, if any. */
+  /**
+   * The repositories that stay open between calls to the MCP server. Absent
+   * outside the server.
+   */
   kept?: KeptRepositories;
   /** The amount of output. */
   verbosity: Verbosity = "normal";
@@ -34,12 +38,15 @@ export class Context {
    * its command, which also receives the interrupt from the terminal.
    */
   isInterruptible: boolean = true;
-  /** The state after an interruption and how to continue, in words. */
+  /**
+   * The state after an interruption and how to continue, in words. Absent for
+   * short commands.
+   */
   interrupted?: string;
   readonly #signal: () => AbortSignal;
 
   /**
-   * Begins a run.
+   * Makes the state for one invocation or call.
    *
    * @param signal Called each time a command reads the property `signal`.
    * Returns the signal that fires when the user interrupts the command.

@@ -43,7 +43,7 @@ export function copyCommand(context: Context): Command {
     .option(
       "--mirror",
       "Copy all objects as they are stored, without a key, to an empty " +
-        "location or an earlier mirror. Nothing else may write there",
+        "location or an earlier mirror. Nothing else may write to the mirror",
     )
     .option("--signers <file>", `${SIGNERS}; with --mirror`)
     .action(async (snapshots: string[], options: Options) => {

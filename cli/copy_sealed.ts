@@ -46,7 +46,9 @@ export async function copyWithoutKey(
     out.line(`${showPath(object)}: not copied: ${showText(message)}`);
   }
   for (const name of unlisted) {
-    out.line(`${showPath(name)}: not copied: no trusted manifest lists it`);
+    out.line(
+      `${showPath(name)}: not copied: no trusted manifest lists the object`,
+    );
   }
   out.line(
     `Copied ${plural(objects, "object")} (${formatBytes(bytes)}) to ` +

@@ -6,7 +6,10 @@ type Counts = Pick<
   "files" | "directories" | "links" | "special" | "bytes"
 >;
 
-/** Returns the numbers of entries and the size of their content, in words. */
+/**
+ * Returns the numbers of entries and the size of their content as a text:
+ * "3 files, 1 directory, 1.50 MB".
+ */
 export function countWords(
   { files, directories, links, special, bytes }: Counts,
 ): string {

@@ -71,7 +71,7 @@ export function diffCommand(context: Context): Command {
     ) => {
       if (options.json && isPatch(options)) {
         command.error(
-          "error: '--json' prints no patch: add `--stat`, or omit `--json`",
+          "error: a patch cannot be printed as JSON: omit `--json`, or replace the patch options with `--stat`",
           { exitCode: EXIT.usage },
         );
       }
@@ -180,8 +180,8 @@ async function printContents(
 }
 
 /**
- * Returns the meaning of the words after the old snapshot: the new snapshot, if
- * the first word names one, and the paths.
+ * Parses the words that follow the old snapshot on the command line. Returns
+ * the new snapshot, if the first word names one, and the paths.
  */
 async function newSnapshot(
   begun: Begun,
@@ -202,8 +202,8 @@ async function newSnapshot(
 }
 
 /**
- * Returns whether a word is a path in a snapshot, or the path of an existing
- * file.
+ * Returns whether a word is a path in the old snapshot, or an existing path on
+ * this machine.
  */
 async function isPath(
   { repository }: Begun,
@@ -218,12 +218,12 @@ async function isPath(
   try {
     return lstatSync(absolute(word), { throwIfNoEntry: false }) !== undefined;
   } catch {
-    // This happens if a parent of the path is a file, for example.
+    // For example, `a/b` cannot be looked up if `a` is a file.
     return false;
   }
 }
 
-/** Returns the fields of `--stat` for JSON. */
+/** Returns the JSON fields that `--stat` adds to a change. */
 function statFields(stat: FileStat | undefined): object {
   if (stat === undefined) return {};
   const { insertions, deletions, sizes } = stat;

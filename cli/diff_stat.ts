@@ -4,23 +4,26 @@ import { gitName } from "./git_name.ts";
 import type { Comparison, FilePair } from "./git_patch.ts";
 import { paint } from "./terminal.ts";
 
-/** The number of changed lines of a file. */
+/** The numbers of changed lines of a file, or the sizes of a binary file. */
 export interface FileStat {
-  /** The path, or the old and the new path of a renamed file. */
+  /** The path, or for a renamed file both paths, in git's notation. */
   name: string;
   /** The number of inserted lines. */
   insertions: number;
   /** The number of deleted lines. */
   deletions: number;
-  /** The old and the new size of a binary file, in bytes. */
+  /**
+   * The old and the new size of a binary file with changed content, in bytes.
+   * The size of a file that does not exist is 0. Absent for other files.
+   */
   sizes?: [old: number, now: number];
 }
 
 /**
- * Returns the number of changed lines of each file, by the new path of the file
- * or, if the file was deleted, by its old path. A file that became a symlink,
- * or a symlink that became a file, has two pairs. The numbers of both pairs are
- * added.
+ * Returns the statistics of each changed file, by the new path, or by the old
+ * path of a deleted file. If a file became a symlink, or a symlink became a
+ * file, its path has two pairs, one for the deletion and one for the creation.
+ * The numbers of both pairs are added.
  */
 export async function fileStats(
   pairs: AsyncIterable<[FilePair, Comparison]>,
@@ -40,7 +43,7 @@ export async function fileStats(
   return stats;
 }
 
-/** Returns the number of changed lines of a file pair. */
+/** Returns the statistics of a pair of files. */
 function statOf(
   { old, now, isRename }: FilePair,
   comparison: Comparison,
@@ -84,7 +87,10 @@ function movedName(old: string, now: string): string {
   return `${old.slice(0, start)}{${middle}}${old.slice(old.length - end)}`;
 }
 
-/** The number of columns if the output is not a terminal. */
+/**
+ * The width of the table in columns, if the output is not a terminal or the
+ * width of the terminal is unknown.
+ */
 const DEFAULT_COLUMNS = 80;
 
 /** Yields the lines of a table like the one that `git diff --stat` prints. */
@@ -117,7 +123,7 @@ export function* statLines(stats: readonly FileStat[]): Generator<string> {
   yield summary(stats);
 }
 
-/** Returns the numbers of columns for the names and for the signs. */
+/** Returns the widths of the names and of the `+` and `-` signs, in columns. */
 function widths(
   stats: readonly FileStat[],
   most: number,
@@ -138,8 +144,8 @@ function widths(
 }
 
 /**
- * Returns a name if it fits into a number of columns. Otherwise returns `...`
- * and the end of the name. If possible, this end begins with a `/`.
+ * Returns a name of at most `columns` characters as it is, and shortens a
+ * longer name to `...` and its end. If possible, this end begins with a `/`.
  */
 function fitName(name: string, columns: number): string {
   if (name.length <= columns) return name;
@@ -149,10 +155,9 @@ function fitName(name: string, columns: number): string {
 }
 
 /**
- * Returns the numbers of `+` and `-` signs for a file. If necessary, the
- * numbers are scaled down, so that the signs of the file with the most changes
- * fit into `columns` columns. `most` is the number of changed lines of that
- * file.
+ * Returns the numbers of `+` and `-` signs for a file. `most` is the largest
+ * number of changed lines in any file. If `most` is larger than `columns`, the
+ * numbers are scaled down so that `columns` signs stand for `most` lines.
  */
 function scaled(
   insertions: number,

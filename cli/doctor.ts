@@ -37,9 +37,9 @@ import { formatDate, showText } from "./text.ts";
 interface Finding {
   /** The name of the check. */
   check: string;
-  /** The result. A `warning` is for something that could become a problem. */
+  /** The outcome. If a check has `failed`, the command exits with 1. */
   state: "ok" | "warning" | "failed";
-  /** The finding in words, with advice if there is any. */
+  /** A description of the result, with advice on any problem. */
   detail: string;
 }
 
@@ -212,7 +212,9 @@ function checkHook(): Finding[] {
   return [{ check: "agent hook", state: "warning", detail }];
 }
 
-/** Checks that the hooks in the files of a host can run, and have run. */
+/**
+ * Checks that the programs in a host's hooks exist, and that a hook has run.
+ */
 function checkAgent({ opened }: Context, host: Host): Finding[] {
   const check = "agent hook";
   const { id, title } = host;
@@ -264,12 +266,15 @@ async function checkSecondKey(repository: Repository): Promise<Finding[]> {
     "no drill has succeeded with a key other than this machine's " +
     `(${keys.openedBy}). If this machine is lost, only another key opens the ` +
     "repository. Write the identity from a recovery sheet, or the identity " +
-    "of a second key, into a file, and run `DELTAR_IDENTITY=FILE deltar " +
-    "drill` with the path of this file.";
+    "of a second key, into a file, set the environment variable " +
+    "DELTAR_IDENTITY to the path of this file, and run `deltar drill`.";
   return [{ check, state: "warning", detail }];
 }
 
-/** Checks that the storage supports writes that never replace an object. */
+/**
+ * Checks that the storage supports conditional writes, which never replace an
+ * object.
+ */
 async function checkConditions(
   { opened }: Context,
   { storage }: Repository,

@@ -26,7 +26,7 @@ export function drillCommand(context: Context): Command {
     .argument(
       "[snapshot]",
       `${SNAPSHOT_HELP} (default: the newest one without a drill, or else the ` +
-        "one whose last drill is oldest)",
+        "one tested longest ago)",
     )
     .option("--files <n>", "Restore at most n files (default: 100)", parseSome)
     .option(

@@ -8,20 +8,20 @@ import {
 } from "../lib/storage/mod.ts";
 
 /**
- * A storage for the objects of a dry run. Objects are read from another
- * storage, which the dry run never changes. The bytes of new volumes and
- * signatures are only counted. All other new objects are kept in memory. Only
- * new objects can be deleted: other deletions are ignored.
+ * A storage for a dry run. Existing objects are read from another storage,
+ * which is never changed. Of new volumes and signatures, only the sizes are
+ * kept. All other new objects are kept in memory. Deletions of existing objects
+ * are ignored.
  */
 export class DryRunStorage implements Storage {
   readonly location: string;
   readonly localPath?: string;
   readonly #stored: Storage;
   readonly #kept = new MemoryStorage();
-  /** The sizes of the volumes and signatures that were not kept, by name. */
+  /** The sizes of the new volumes and signatures in bytes, by name. */
   readonly #counted = new Map<string, number>();
 
-  /** Makes a storage that reads the objects of another storage. */
+  /** Makes a storage that reads existing objects from `stored`. */
   constructor(stored: Storage) {
     this.#stored = stored;
     this.location = stored.location;

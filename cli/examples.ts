@@ -1,9 +1,12 @@
 import type { Command } from "commander";
 
-/** A command to type, and its purpose as a phrase. */
+/** A command line, and a phrase that says what it does. */
 export type Example = readonly [line: string, what: string];
 
-/** Examples of each command, for its help, the manual page and the tests. */
+/**
+ * Examples of each command, by its name. The help and the manual page show
+ * them, and the tests check them.
+ */
 export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   snapshot: [
     ["deltar snapshot", "Snapshot the current directory"],
@@ -13,7 +16,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar snapshot --dry-run",
-      "Show what a snapshot would change and store",
+      "Show what has changed and what a snapshot would store",
     ],
     [
       "deltar snapshot --exclude '*.iso' --gitignore",
@@ -55,17 +58,20 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   list: [
     ["deltar list", "List the snapshots of the repository"],
-    ["deltar list --now", "Show how much space each snapshot alone needs"],
+    [
+      "deltar list --now",
+      "Show the space that each snapshot shares with no other",
+    ],
     ["deltar list --turns", "List what AI agents were told to do, and when"],
   ],
   show: [
-    ["deltar show", "Show the last snapshot and what it changed"],
-    ["deltar show latest~1", "Show the snapshot before it"],
+    ["deltar show", "Show the last snapshot and its changes"],
+    ["deltar show latest~1", "Show the snapshot before the last one"],
   ],
   diff: [
     ["deltar diff latest", "Show what changed since the last snapshot"],
     ["deltar diff latest --patch", "Show the changed lines"],
-    ["deltar diff latest~1 latest", "Show what the last snapshot changed"],
+    ["deltar diff latest~1 latest", "Show the changes in the last snapshot"],
     ["deltar diff latest~1 latest src", "Show the changes in one folder"],
     [
       "deltar diff latest~1 latest --patch --binary > changes.patch",
@@ -92,7 +98,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar find '*' --size +100M --modified 2026-01..",
-      "Find large files that were modified since January 2026",
+      "Find large files modified since January 2026",
     ],
   ],
   restore: [
@@ -103,11 +109,11 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar restore latest~1 src --to ../old-src", "Restore one folder"],
     [
       "deltar restore latest --in-place --delete --dry-run",
-      "Show what a restore over the directory would change",
+      "Show what an in-place restore would change",
     ],
     [
       "deltar restore latest --in-place --delete",
-      "Restore over the directory; `deltar undo` reverts the restore",
+      "Restore in place; `deltar undo` reverts the restore",
     ],
   ],
   export: [
@@ -145,7 +151,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   why: [
     ["deltar why notes.txt", "Show whether the next snapshot includes a file"],
-    ["deltar why notes.txt latest", "Show whether the last snapshot has it"],
+    [
+      "deltar why notes.txt latest",
+      "Show whether the last snapshot includes the file",
+    ],
   ],
   label: [
     ["deltar label latest 'it worked here'", "Label a snapshot"],
@@ -176,15 +185,15 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   purge: [
     [
       "deltar purge .env --dry-run",
-      "Show which snapshots have the file, and what else has its content",
+      "Show the snapshots with a file, and other files with the same content",
     ],
     [
       "deltar purge --pattern '*.key' --dry-run",
-      "Show the snapshots that have files whose names end in .key",
+      "Show the snapshots with files that match *.key",
     ],
     [
       "deltar purge .env secrets/ --yes",
-      "Delete both from all snapshots, without asking",
+      "Delete a file and a folder from all snapshots, without asking",
     ],
     [
       "deltar purge video.mov --from latest --yes",
@@ -222,17 +231,17 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar key show-machine",
-      "On a machine without a key: print what `key add` needs to know",
+      "Print what `key add` needs to know about this machine",
     ],
     ["deltar key remove laptop", "Remove a key"],
     ["deltar key rotate", "Give the repository a new identity"],
     [
       "deltar key rekey --dry-run",
-      "Show how much is stored for an older identity",
+      "Show how much `rekey` would store again",
     ],
     [
       "deltar key rekey --yes",
-      "Store these objects again for the new identity",
+      "Store the objects from before the rotation again",
     ],
     [
       "deltar key add paper --passphrase-file ~/passphrase",
@@ -250,7 +259,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar rdiff delta old.sig new.bin changes.delta",
-      "Make a delta of the new file",
+      "Make the delta from the old file to the new file",
     ],
     [
       "deltar rdiff patch old.bin changes.delta again.bin",
@@ -265,7 +274,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   schedule: [
     [
       "deltar schedule project --every hour",
-      "Write a timer that runs a backup at half past every hour",
+      "Write a timer that runs a backup at 30 minutes past every hour",
     ],
     [
       "deltar schedule project --at 02:15 --print",
@@ -274,7 +283,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar schedule list", "List the schedules"],
   ],
   agent: [
-    ["deltar agent status", "Show the agents and whether their hooks run"],
+    [
+      "deltar agent status",
+      "Show the hooks of each agent, and when a hook last ran",
+    ],
     [
       "deltar agent install claude-code --user --yes",
       "Take a snapshot before each step of Claude Code, in all projects",
@@ -284,7 +296,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   hook: [
     [
       `echo '{"hook_event_name": "PreToolUse", "tool_name": "Edit"}' | deltar hook`,
-      "Take a snapshot, like an agent that is about to edit a file",
+      "Take a snapshot, as an agent does before it edits a file",
     ],
   ],
   mcp: [
@@ -304,7 +316,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   completion: [
     [
       "deltar completion bash > ~/.deltar-completion",
-      "Write the script; then source it in ~/.bashrc",
+      "Write the script to a file that ~/.bashrc can source",
     ],
   ],
 };

@@ -70,12 +70,14 @@ export function addExcludeOptions(command: Command): Command {
  */
 function parseName(text: string): string {
   if (!/[\\/\0]|^\.{0,2}$/.test(text)) return text;
-  throw new InvalidArgumentError("Use the name of a file, without a folder.");
+  throw new InvalidArgumentError(
+    "Use the name of a file or folder, not a path.",
+  );
 }
 
 /**
- * Returns the patterns of `--exclude-file` and `--exclude`, as typed. Later
- * patterns take precedence.
+ * Returns the patterns in the files of `--exclude-file`, followed by those of
+ * `--exclude`. Later patterns take precedence over earlier ones.
  *
  * @throws {DeltarError} `not-found` or `io` if a file cannot be read.
  */
@@ -86,7 +88,7 @@ export function patternsOf(options: Partial<ExcludeOptions>): string[] {
   ];
 }
 
-/** Returns the patterns in a file, without comments and empty lines. */
+/** Returns the patterns in a file, without comments or blank lines. */
 function readPatterns(file: string): string[] {
   try {
     const text = readFileSync(file, "utf8").replace(/^\uFEFF/, "");
@@ -134,10 +136,10 @@ export function rulesOf(
 }
 
 /**
- * Returns the options that set rules, as words of a command line.
+ * Returns the command-line options that set these exclude rules, as words.
  *
- * @param quote Called with the value of each option. Returns the quoted value.
- * By default, values are not quoted.
+ * @param quote Called with each pattern and each name. Returns the pattern or
+ * name, quoted for the command line. By default, nothing is quoted.
  */
 export function optionWords(
   { excludes = [], iexcludes = [], excludeIfPresent = [], ...more }:

@@ -17,7 +17,8 @@ export const EXIT = {
   /**
    * `run` could not take the snapshot before the command and so did not run the
    * command, or could not take the snapshot after a command that succeeded.
-   * Other programs that run a command, such as `env`, use this code, too.
+   * Other programs that run a command, such as `env`, use this code for their
+   * own failures, too.
    */
   noSnapshot: 125,
   /** The command of `run` exists, but could not be run. */

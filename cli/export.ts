@@ -27,7 +27,7 @@ interface Options extends CommonOptions {
   force?: boolean;
 }
 
-/** The place and the format of the archive. */
+/** The path (`-` for standard output) and the format of the archive. */
 interface Target {
   to: string;
   format: StreamFormat;
@@ -57,8 +57,8 @@ export function exportCommand(context: Context): Command {
     .addOption(
       new Option(
         "--format <format>",
-        "Write an archive of this format; by default, the extension of " +
-          "the file decides, and standard output gets a tar",
+        "Write an archive of this format; by default, the format that the " +
+          "file's extension names, or tar for standard output",
       ).choices(FORMATS.map(([format]) => format)),
     )
     .option("--force", "Replace the file if it exists")
@@ -79,8 +79,8 @@ export function exportCommand(context: Context): Command {
       }
       if (to === "-" && process.stdout.isTTY) {
         return fail(
-          "an archive cannot be printed to a terminal: redirect the output, or " +
-            "add `--to <file>`",
+          "an archive cannot be printed to a terminal; redirect the output, or " +
+            "use `--to <file>`",
         );
       }
       const format = options.format ?? formatOf(to);
@@ -99,8 +99,8 @@ export function exportCommand(context: Context): Command {
 }
 
 /**
- * Returns the format of the archive in a file, by the file's extension, or
- * `undefined` for any other extension. Standard output (`-`) gets a tar.
+ * Returns the archive format that the extension of a file names, or `undefined`
+ * for an unknown extension. For standard output (`-`), the format is `tar`.
  */
 function formatOf(file: string): StreamFormat | undefined {
   if (file === "-") return "tar";
@@ -162,7 +162,7 @@ async function run(
   if (file === undefined) {
     for await (const part of stream) {
       size += part.length;
-      // The command ends when the program that reads the output has closed it.
+      // After the reader has closed the pipe, the rest is not written.
       if (!terminal.writeBytes(1, part)) break;
     }
   } else {
@@ -238,7 +238,7 @@ async function choose(
   return paths.length === 0 || paths.includes("") ? undefined : paths;
 }
 
-/** Throws an error if a file is in the folder of the repository. */
+/** Throws an error if the path of a file is in the repository's folder. */
 function refuseInRepository({ storage }: Repository, file: string): void {
   const { localPath } = storage;
   if (localPath === undefined || pathUnder(localPath, file) === undefined) {

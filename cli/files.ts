@@ -26,7 +26,7 @@ export function filesCommand(context: Context): Command {
     .argument("[path]", "Only this file or folder")
     .option(
       "--skipped",
-      "List the excluded and skipped paths instead of the files, and why",
+      "List the excluded and skipped paths, with reasons, instead of files",
     )
     .action(async (snapshot, path, options) => {
       context.code = await run(context, snapshot, path, options);
@@ -93,8 +93,8 @@ async function run(
 }
 
 /**
- * The minimum number of entries of a batch. The lines of a batch have aligned
- * columns.
+ * The minimum number of entries in every batch except the last one. The lines
+ * of a batch have aligned columns.
  */
 const MIN_ALIGNED_ENTRIES = 10_000;
 
@@ -141,8 +141,8 @@ const SELINUX = "security.selinux";
 /**
  * Yields entries as lines with aligned columns, as `ls -l` prints them.
  *
- * @param widths The minimum widths of the columns. The function increases the
- * widths to fit these entries.
+ * @param widths The minimum widths of the columns, in terminal columns. The
+ * function increases the widths to fit these entries.
  */
 function* describe(
   record: SnapshotRecord,
@@ -212,8 +212,8 @@ function modeLetters(mode: number): string {
 }
 
 /**
- * The set-user-ID, set-group-ID and sticky bits, each with the position and the
- * letter that `ls` uses.
+ * The set-user-ID, set-group-ID and sticky bits, each with its index in the
+ * nine letters of a mode and the letter that `ls` shows there.
  */
 const SPECIAL_BITS = [
   [0o4000, 2, "s"],

@@ -7,20 +7,20 @@ import { DeltarError } from "../mod.ts";
 import { decodeName, parsePath, spellPath } from "../lib/tree/mod.ts";
 import { pathUnder } from "./path_under.ts";
 
-/** The options that limit a snapshot to lists of paths. */
+/** Options for limiting a snapshot to the paths in lists. */
 export interface FilesFromOptions {
   filesFrom?: string[];
   filesFrom0?: string[];
 }
 
-/** Adds the options that limit a snapshot to lists of paths. */
+/** Adds the options that limit a snapshot to the paths in lists. */
 export function addFilesFromOptions(command: Command): Command {
   const add = (file: string, all: string[] = []) => [...all, file];
   return command
     .option(
       "--files-from <file>",
-      "Include only the paths in this file, one on each line, or in standard " +
-        "input (-); may be repeated",
+      "Include only the paths in this file (- for standard input), one per " +
+        "line; may be repeated",
       add,
     )
     .option(
@@ -33,8 +33,8 @@ export function addFilesFromOptions(command: Command): Command {
 /**
  * Reads the lists of paths that the options name.
  *
- * @returns The paths as listed; `undefined` if no option limits the snapshot.
- * @throws {DeltarError} `not-found` if the lists have no path, or `io` if a
+ * @returns The paths as listed, or `undefined` if neither option is set.
+ * @throws {DeltarError} `not-found` if the lists contain no paths; `io` if a
  * list cannot be read.
  */
 export async function readPathLists(
@@ -56,7 +56,7 @@ export async function readPathLists(
   if (paths.length > 0) return paths;
   throw new DeltarError(
     "not-found",
-    "the list of paths is empty, so no snapshot was made",
+    "the list of paths is empty; list at least one path",
     { object: [...filesFrom ?? [], ...filesFrom0 ?? []].join(", ") },
   );
 }
@@ -83,7 +83,7 @@ async function readList(file: string): Promise<string> {
  * @param base The folder from which relative paths start.
  * @param directory The directory of the snapshot.
  * @returns The paths, or `undefined` if the directory itself is listed.
- * @throws {DeltarError} `unsafe` if a path is not below the directory.
+ * @throws {DeltarError} `unsafe` if a path is outside the directory.
  */
 export function pickPaths(
   listed: readonly string[],
@@ -91,7 +91,8 @@ export function pickPaths(
   directory: string,
 ): string[] | undefined {
   const paths = listed.map((path) => {
-    // In Bun, `resolve` replaces bytes that are not valid UTF-8.
+    // In Bun, `resolve` replaces bytes that are not valid UTF-8, so these bytes
+    // are written as escapes.
     const isText = path.isWellFormed();
     const place = resolve(base, isText ? path : spellPath(path));
     const found = pathUnder(directory, place);

@@ -38,8 +38,9 @@ export function findCommand(context: Context): Command {
   return new Command("find")
     .argument(
       "<pattern>",
-      "A pattern in gitignore's syntax. Without a slash, it is compared with " +
-        "the name of each file and folder, and otherwise with the whole path",
+      "A pattern in gitignore's syntax. A pattern without a slash is " +
+        "compared with the name of each file and folder, and any other " +
+        "pattern with the whole path",
     )
     .option("-i, --ignore-case", "Ignore case")
     .addOption(
@@ -59,8 +60,8 @@ export function findCommand(context: Context): Command {
     )
     .option(
       "--modified <range>",
-      "Find only what was modified in this period: yesterday, 2026-11.., " +
-        "2026-11-01..2026-11-20",
+      "Find only entries modified in this period, such as yesterday, " +
+        "2026-11.. or 2026-11-01..2026-11-20",
       parseTimeRange,
     )
     .option(
@@ -154,7 +155,7 @@ function print(
   }
 }
 
-/** Returns the fields of a path for JSON. */
+/** Returns the JSON fields of a found path. */
 function fields({ path, entry, first, last, count }: FoundPath): object {
   const { kind, size, mtime } = entry;
   const moment = ({ id, time }: FoundPath["first"]) => ({

@@ -15,8 +15,9 @@ const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
 export function forgetCommand(context: Context): Command {
   return new Command("forget")
     .description(
-      "Remove snapshots. `deltar undelete` brings them back until their space " +
-        "is freed: by `deltar prune` after the grace period, or by a size limit",
+      "Remove snapshots. `deltar undelete` can bring them back until their " +
+        "space is freed, by `deltar prune` after the grace period or by a " +
+        "size limit",
     )
     .argument("<snapshots...>", SNAPSHOT_HELP)
     .action(async (snapshots: string[], options: CommonOptions) => {

@@ -3,11 +3,12 @@ import { truePlace } from "../lib/tree/mod.ts";
 import type { Repository } from "../mod.ts";
 
 /**
- * Returns the former paths of a moved directory, as far as its snapshots record
- * them: the first snapshot after a move has the last snapshot before the move
- * as its parent. A path is not a former path if another directory is there now,
- * or if the path has snapshots or restores that are newer than the move,
- * because these belong to another directory.
+ * Returns the former paths of a moved directory, as its snapshots record them.
+ * The first snapshot after a move names the last snapshot before the move as
+ * its parent, or in `follows` if that snapshot was damaged. A path is not
+ * returned if another directory is there now, or if the path has snapshots or
+ * safety snapshots from after the move, because these belong to another
+ * directory.
  *
  * @param repository The repository with the directory's snapshots.
  * @param directory The path of the directory, as its snapshots have it.

@@ -6,13 +6,13 @@ import { Readable } from "node:stream";
 const DIGITS =
   "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
 
-/** The maximum number of content bytes in a line. */
+/** The maximum number of compressed bytes in a line of a patch. */
 const MAX_LINE_BYTES = 52;
 
 /**
- * Yields a content as a `literal` of a git binary patch: compressed with zlib
- * and written in base 85, one line after the other, with an empty line at the
- * end.
+ * Yields a content as a `literal` of a git binary patch: a line with the size,
+ * the content compressed with zlib and written as lines in base 85, and an
+ * empty line.
  *
  * @param size The size of the content in bytes.
  * @param content The content, in parts.
@@ -40,8 +40,8 @@ export async function* gitLiteral(
 }
 
 /**
- * Returns a line of up to 52 bytes: a letter for the number of bytes, and five
- * digits for each four bytes.
+ * Returns up to 52 bytes as a line of a patch: a letter for the number of
+ * bytes, then five digits for every four bytes.
  */
 function lineOf(bytes: Buffer): string {
   const { length } = bytes;

@@ -33,7 +33,7 @@ export function gitName(path: string): string {
 }
 
 /**
- * Returns a path for a `---` or `+++` line. A tab ends a path that has blanks,
+ * Returns a path for a `---` or `+++` line. A tab follows a path with spaces,
  * so that `patch` reads the whole path.
  */
 export function gitFileName(path: string): string {
@@ -42,9 +42,9 @@ export function gitFileName(path: string): string {
 }
 
 /**
- * Returns a path for a `diff --git` line. A path with blanks is quoted, so that
- * `patch` finds its end. git itself does not quote such a path, but accepts the
- * quotes.
+ * Returns a path for a `diff --git` line. A path with spaces is quoted, so that
+ * `patch` reads the whole path. git itself does not quote such a path, but
+ * accepts the quotes.
  */
 export function gitPairName(path: string): string {
   const name = gitName(path);

@@ -3,8 +3,8 @@
  * `patch -p1`.
  *
  * The content of files is handled as text in which each character stands for
- * one byte (`latin1`), so that the patch has the same bytes as the files,
- * whatever their encoding is.
+ * one byte (`latin1`), so that the patch contains the bytes of the files
+ * unchanged, whatever their encoding.
  *
  * @module
  */
@@ -42,7 +42,7 @@ const SHORT_SUM_DIGITS = 7;
 /** The checksum that stands for a file that does not exist. */
 const NO_SUM = "0".repeat(40);
 
-/** The files of a state that a patch compares. */
+/** One of the two states that a patch compares. */
 export interface PatchState extends Pick<ComparedState, "open"> {
   /** The entries by path. */
   readonly index: { get: (path: string) => HashedEntry | undefined };
@@ -60,7 +60,10 @@ export interface PatchPart {
 export interface PatchOptions {
   /** The number of unchanged lines around a change. Default: 3. */
   context?: number;
-  /** Whether changed words are marked. `git apply` cannot read the result. */
+  /**
+   * Whether the patch marks changed words instead of changed lines. `git apply`
+   * cannot read such a patch. Default: `false`.
+   */
   words?: boolean;
 }
 
@@ -79,7 +82,7 @@ interface GitFile {
   open: () => AsyncIterable<Uint8Array>;
 }
 
-/** The old and the new file of a change, for one `diff --git` of a patch. */
+/** The old and the new file of a change, for one section of a patch. */
 export interface FilePair {
   /** The old file; absent if the new one was created. */
   old?: GitFile;
@@ -96,15 +99,15 @@ export type Comparison =
   | { kind: "binary"; isLarge: boolean; sums?: [string, string] };
 
 /**
- * Yields the file pairs of changes. git records only files and symlinks and, of
- * a file's mode, only whether the owner may execute the file. Other changes
- * have no pair. A copied file counts as created, because
+ * Yields the file pairs of changes. git records only files and symlinks, and
+ * only one part of a file's mode: whether the owner can execute the file. Other
+ * changes have no pair. A copied file counts as created, because
  * `git apply --reverse` and `patch` cannot handle every copy.
  *
  * @param changes The changes, in path order.
  * @param states The old and the new state.
  * @param isShown Called with the old path of a renamed file. Returns whether
- * the patch includes changes of this path. If not, the file counts as created.
+ * the patch includes changes to this path. If not, the file counts as created.
  */
 export function* filePairs(
   changes: readonly Change[],
@@ -182,8 +185,8 @@ function fileOf(
  * Compares the contents of a file pair.
  *
  * @param pair The files.
- * @param wantsBinary Whether the patch includes binary files. If so, their
- * checksums are computed.
+ * @param wantsBinary Whether the patch includes the contents of binary files.
+ * If so, their checksums are computed.
  */
 export async function comparePair(
   { old, now }: FilePair,
@@ -225,12 +228,16 @@ function lineCount(bytes: Uint8Array): number {
   return count;
 }
 
-/** Returns a hash that has been updated with the header of a git blob. */
+/**
+ * Returns a SHA-1 hash that has been updated with the header of a git blob.
+ *
+ * @param size The size of the blob in bytes.
+ */
 function blobHash(size: number): ReturnType<typeof createHash> {
   return createHash("sha1").update(`blob ${size}\0`);
 }
 
-/** Returns the checksum that git gives to a file. */
+/** Returns git's checksum of a file, or `NO_SUM` if there is no file. */
 async function sumOf(file: GitFile | undefined): Promise<string> {
   if (file === undefined) return NO_SUM;
   const hash = blobHash(file.size);
@@ -347,7 +354,7 @@ function ended(line: string): string {
   return line.endsWith("\n") ? line : `${line}\n`;
 }
 
-/** Yields a hunk in which changed words are marked, as git marks them. */
+/** Yields a hunk in which words are marked as in `git diff --word-diff`. */
 async function* hunkOfWords(hunk: Hunk): AsyncGenerator<PatchPart> {
   yield rangeOf(hunk);
   for (const { old, now, isSame } of hunk.runs) {

@@ -68,7 +68,9 @@ export function hookCommand(context: Context): Command {
       command: Command,
     ) => {
       if (process.stdin.isTTY) {
-        command.error("error: standard input must be JSON from an agent");
+        command.error(
+          "error: standard input must be JSON from an agent, not a terminal",
+        );
       }
       const out = new Console(context, false);
       let title = "agent";
@@ -88,7 +90,7 @@ export function hookCommand(context: Context): Command {
       try {
         const input = await readInput();
         if (input === undefined) {
-          report("the input from the agent is ignored: it has more than 64 MB");
+          report("the input from the agent is ignored: more than 64 MB");
         }
         const event = readEvent(input ?? "{}");
         title = `agent: ${event.title}`;
@@ -146,8 +148,8 @@ export function hookCommand(context: Context): Command {
 }
 
 /**
- * Reads standard input to its end. Returns the text, or `undefined` if it is
- * larger than `MAX_INPUT_BYTES`.
+ * Reads standard input to its end. Returns the text, or `undefined` if the
+ * input is larger than `MAX_INPUT_BYTES`.
  */
 async function readInput(): Promise<string | undefined> {
   const chunks: Uint8Array[] = [];
@@ -187,6 +189,6 @@ function log(what: string): void {
     if (size > MAX_LOG_BYTES) writeFileSync(file, line, { mode: 0o600 });
     else appendFileSync(file, line, { mode: 0o600 });
   } catch {
-    // The failure has been printed to standard error already.
+    // The failure has already been printed to standard error.
   }
 }

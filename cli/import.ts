@@ -70,7 +70,7 @@ interface Dated {
 interface Planned extends Dated {
   /**
    * The state: `new` if a snapshot must be taken, `present` if the snapshot
-   * exists already, `older` if the directory is skipped because it is older
+   * already exists, `older` if the directory is skipped because it is older
    * than the last snapshot.
    */
   state: "new" | "present" | "older";
@@ -97,8 +97,8 @@ export function importCommand(context: Context): Command {
     .argument("<dir...>", "The dated directories, such as /backups/daily.*")
     .option(
       "--source <dir>",
-      "Add the snapshots to those of this directory (required). The dated " +
-        "directories are backups of this directory, which need not exist",
+      "Import the dated directories as snapshots of this directory " +
+        "(required), even if this directory does not exist",
     )
     .addOption(
       new Option(
@@ -196,14 +196,14 @@ function datedOf(
   });
   refuse(
     paths.filter((_, at) => found[at] === undefined),
-    "the name has no date, or more than one. Rename the directory, or take " +
-      "the times from the modification times with `--time-from mtime`",
+    "the name has no date, or more than one. Rename the directory, or use " +
+      "the modification time with `--time-from mtime`",
   );
   const dated = found.filter((one) => one !== undefined)
     .sort((a, b) => a.time - b.time);
   refuse(
     dated.filter(({ time }) => time > Date.now()).map(({ path }) => path),
-    "the time of the directory is in the future",
+    "the time of the directory is in the future; omit the directory",
   );
   refuse(
     dated.filter(({ time }, at) =>
@@ -233,7 +233,7 @@ async function openIfThere(
  * Returns the directories with their states.
  *
  * @throws {DeltarError} `exists` if a directory is older than the last snapshot
- * of the source, unless such directories are skipped.
+ * of the source and `skipOlder` is not set.
  */
 async function planOf(
   out: Console,
@@ -335,7 +335,7 @@ interface Result {
   dryRun: boolean;
   /** The number of bytes that were added to the repository. */
   stored: number;
-  /** The number of paths that could not be read or stored. */
+  /** The number of paths that could not be stored correctly. */
   faults: number;
 }
 

@@ -39,7 +39,7 @@ export function invocation(): string {
   return [program, ...words, place].join(" ");
 }
 
-/** Returns whether typing a name alone would start the running program. */
+/** Returns whether a name alone starts the program that runs this process. */
 function isOnPath(name: string): boolean {
   const file = programFile(name);
   return file !== undefined &&

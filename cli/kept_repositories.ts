@@ -15,9 +15,9 @@ interface Kept {
 }
 
 /**
- * Repositories that stay open between the calls of a server. A local repository
- * is opened again if its settings or keys have changed. A remote repository is
- * opened again after at most a minute.
+ * Repositories that stay open between calls to the MCP server. A local
+ * repository is opened again if its settings or keys have changed. A remote
+ * repository is opened again after at most a minute.
  */
 export class KeptRepositories {
   readonly #kept = new Map<string, Kept>();
@@ -37,7 +37,7 @@ export class KeptRepositories {
     this.#kept.set(storage.location, { repository, stamp: stampOf(storage) });
   }
 
-  /** Closes all repositories, so that the next call opens them again. */
+  /** Removes all repositories, so that later calls open them again. */
   clear(): void {
     this.#kept.clear();
   }

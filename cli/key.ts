@@ -48,11 +48,12 @@ export function keyCommand(context: Context): Command {
   return new Command("key")
     .description(
       "List, add, remove and rotate the keys of an encrypted repository. " +
-        "Your own key is the age identity in the file $DELTAR_IDENTITY or in " +
-        "the file `identity` of your configuration folder, or the passphrase " +
-        "in the file $DELTAR_PASSPHRASE_FILE or the one that " +
-        "$DELTAR_PASSPHRASE_COMMAND prints. If you have none of these, you are " +
-        "asked for a passphrase",
+        "Your age identity or your passphrase opens the repository. The " +
+        "identity is in the file $DELTAR_IDENTITY, or in the file `identity` " +
+        "of your configuration folder. The passphrase is in the file " +
+        "$DELTAR_PASSPHRASE_FILE, or is printed by " +
+        "$DELTAR_PASSPHRASE_COMMAND. If you have none of these, you are asked " +
+        "for a passphrase",
     )
     .addArgument(
       new Argument("<action>", "What to do").choices(Object.keys(ACTIONS)),
@@ -77,7 +78,7 @@ export function keyCommand(context: Context): Command {
     )
     .option(
       "--signer <key>",
-      "Trust snapshots that are signed with this public key (ssh-ed25519 AAAA…)",
+      "Trust snapshots signed by the owner of this public key (ssh-ed25519 AAAA…)",
     )
     .option(
       "--machine <id>",
@@ -96,10 +97,12 @@ export function keyCommand(context: Context): Command {
       ) => {
         const needsName = ACTIONS[action];
         if (needsName !== (name !== undefined)) {
-          const what = action === "revoke" ? "machine" : "key";
+          const what = action === "revoke"
+            ? "a machine or a public key"
+            : "the name of a key";
           command.error(
             needsName
-              ? `error: 'deltar key ${action}' needs the name of the ${what}`
+              ? `error: 'deltar key ${action}' needs ${what}`
               : `error: 'deltar key ${action}' takes no name`,
             { exitCode: EXIT.usage },
           );
@@ -114,11 +117,12 @@ export function keyCommand(context: Context): Command {
 const NOTES = `
 show-machine prints what \`key add\` needs to know about this machine. rotate
 gives the repository a new identity (a secret key of age), which the owners of
-removed keys do not get. rekey stores the objects from before a rotation again,
-so that older identities open nothing in the repository. Contents are not
-decrypted, but each object is read and stored as a whole (on S3: downloaded and
-uploaded). Copies that somebody with an older identity made earlier stay
-readable for them. revoke ends the trust in snapshots that a machine signed.`;
+removed keys do not get. rekey replaces the objects from before a rotation, so
+that older identities can no longer open anything in the repository. Contents
+are not decrypted, but each object is read and stored as a whole (on S3:
+downloaded and uploaded). Earlier copies of these objects can still be opened
+with an older identity. revoke ends the trust in snapshots that a machine
+signed.`;
 
 async function run(
   context: Context,
@@ -175,12 +179,12 @@ async function run(
       }.`,
     );
     out.note(
-      "recovery sheets that were printed before the rotation open only what " +
-        "was stored before it. Print a new one with `deltar key " +
+      "recovery sheets from before the rotation open only what was stored " +
+        "before the rotation. Print a new sheet with `deltar key " +
         "recovery-sheet`. Programs that opened the repository before the " +
         "rotation continue with the old identity. After `deltar key rekey`, " +
-        "the old identity no longer opens what was stored before the " +
-        "rotation, either.",
+        "the old identity no longer opens anything that was stored before " +
+        "the rotation.",
     );
   }
   return EXIT.done;
@@ -212,7 +216,11 @@ async function remove(
   return EXIT.done;
 }
 
-/** Revokes the signing keys of a machine, or one of them. */
+/**
+ * Revokes all signing keys of a machine, or one signing key.
+ *
+ * @param name The id or host name of the machine, or the public key.
+ */
 async function revoke(
   out: Console,
   keys: RepositoryKeys,
@@ -396,7 +404,8 @@ async function newKey(
     throw new DeltarError(
       "key",
       "a write-only key needs a recipient; run `deltar key show-machine` on " +
-        "the machine, and add `--recipient` with the recipient that it prints",
+        "the machine of the key, and add the printed recipient with " +
+        "`--recipient`",
       { object: name },
     );
   }
@@ -405,7 +414,7 @@ async function newKey(
       "key",
       "the signer of a write-only key is trusted only for snapshots of one " +
         "machine; run `deltar key show-machine` on that machine, and add " +
-        "`--machine` with the id that it prints",
+        "the printed id with `--machine`",
       { object: name },
     );
   }
@@ -419,7 +428,7 @@ async function newKey(
   };
 }
 
-/** Returns the recipient or passphrase that opens a new key. */
+/** Returns the recipient or passphrase that a new key is encrypted with. */
 async function newOpener(
   { signal }: Context,
   name: string,
@@ -454,8 +463,8 @@ async function newOpener(
 }
 
 /**
- * Asks the user whether to print the sheet, unless `--yes` is given or there is
- * no terminal.
+ * Asks the user whether to print the recovery sheet, unless `--yes` is given or
+ * there is no terminal.
  *
  * @throws {DeltarError} `unsafe` if the answer is no; `aborted` if the signal
  * fires.

@@ -31,8 +31,8 @@ export type Loss =
   | "lost"
   /**
    * A repository was at the location, and no longer exists: either the file
-   * system of the location is mounted and does not have the repository, or the
-   * repository was in a temporary folder.
+   * system of the location is mounted and does not contain the repository, or
+   * the repository was in a temporary folder.
    */
   | "deleted"
   /**
@@ -72,7 +72,8 @@ export function noteOf(location: string): string {
  * repository.
  */
 export function rememberPlace(location: string): void {
-  // The folder of default repositories is not a disk that can be unmounted.
+  // No note is needed, because the folder of default repositories cannot be
+  // unmounted.
   if (isDefaultRepository(location)) return;
   places().remember(keyOf(location), location, isFolder(location));
   rmSync(oldNoteOf(location), { force: true });

@@ -2,10 +2,10 @@ import { InvalidArgumentError } from "commander";
 import { MAX_LABEL_LENGTH } from "../lib/repository/mod.ts";
 
 /**
- * Checks a label that the user typed, and returns it. An empty text is valid.
+ * Checks a label that the user typed, and returns it. An empty label is valid.
  *
- * @throws {InvalidArgumentError} If the label consists of blanks or is too
- * long.
+ * @throws {InvalidArgumentError} If the label has only whitespace, or is longer
+ * than `MAX_LABEL_LENGTH`.
  */
 export function parseLabel(text: string): string {
   if (text !== "" && text.trim() === "") {

@@ -28,7 +28,8 @@ export function listCommand(context: Context): Command {
     .option("--long", "Show whole ids, and times to the second")
     .option(
       "--now",
-      "Read all trees, and show how much space each snapshot alone needs now",
+      "Read all trees, and show the space that each snapshot currently " +
+        "shares with no other",
     )
     .option("--turns", "List the turns of AI agents instead of snapshots")
     .action(async (options: Options) => {
@@ -100,8 +101,9 @@ async function run(context: Context, options: Options): Promise<number> {
 }
 
 /**
- * Returns the number of bytes that each snapshot alone needs, by id. Damage is
- * ignored here, because the list reports damaged records.
+ * Returns the ids of the snapshots, each with the number of bytes that no other
+ * snapshot needs. Does not report damage: `run` has already reported damaged
+ * records, and `deltar verify` finds all other damage.
  */
 async function ownSizes(
   repository: Repository,
@@ -115,17 +117,17 @@ async function ownSizes(
   return new Map(snapshots.map(({ record, own }) => [record.id, own]));
 }
 
-/** The values of the table that are not in the records. */
+/** The input of `print()` besides the records and the location. */
 interface Details {
-  /** The short forms of ids. An id without a short form is shown whole. */
+  /** The short form of each id. An id without a short form is shown whole. */
   ids: ReadonlyMap<string, string>;
   /** Whether times are shown to the second. */
   isLong: boolean;
-  /** The results of drills, by id. */
+  /** The result of the last drill of each snapshot, by the snapshot's id. */
   proofs: ReadonlyMap<string, Proof>;
   /**
-   * The number of bytes that each snapshot alone needs, by id. Absent without
-   * `--now`.
+   * For each snapshot, by id: the number of bytes that no other snapshot needs.
+   * Absent without `--now`.
    */
   own?: ReadonlyMap<string, number>;
 }
@@ -191,8 +193,8 @@ function print(
 }
 
 /**
- * Returns the words for a snapshot with missing paths, or `""` if no path is
- * missing.
+ * Returns the words for the number of paths that could not be stored exactly as
+ * they were, or `""` if this number is 0.
  */
 function incomplete(faults: number): string {
   if (faults === 0) return "";

@@ -64,15 +64,16 @@ export function defaultRepository(directory: string): string {
     repositoryName(truePlace(directory)),
   );
   if (existsSync(location)) return location;
-  // Earlier versions named the repository after the path as the user typed it,
-  // which can differ in upper and lower case.
+  // Earlier versions named the repository after the path with the upper and
+  // lower case that the user typed. `truePlace` returns the case on the disk.
   const typed = join(repositories(), repositoryName(typedPlace(directory)));
   return existsSync(typed) ? typed : location;
 }
 
 /**
- * Returns a path without symlinks, with the upper and lower case that the user
- * typed.
+ * Returns the absolute path of a directory without symlinks, with the upper and
+ * lower case that the user typed. If the symlinks cannot be resolved, they stay
+ * in the path.
  */
 function typedPlace(directory: string): string {
   try {
@@ -88,15 +89,15 @@ export function isDefaultRepository(location: string): boolean {
 }
 
 /**
- * The repository that a command uses and, for a default repository, its
- * directory.
+ * The repository that a command uses. For a default repository, also the
+ * directory that the repository belongs to.
  */
 export interface Standing {
   /** The location of the repository. */
   location: string;
   /**
-   * The directory of the default repository, or `undefined` if the user names
-   * the repository.
+   * The directory that the default repository belongs to, or `undefined` if
+   * `--repo` or the environment names the repository.
    */
   project: string | undefined;
 }
@@ -105,9 +106,10 @@ export interface Standing {
  * Finds the repository for a directory. If `--repo` or the environment names a
  * repository, returns that repository. Otherwise, looks for a default
  * repository of the directory, then of its parent directory, and so on up to
- * the root, as git does. The home folder and a whole disk count only if they
- * are the given directory. If no directory has a default repository, returns
- * the location of a new default repository for the given directory.
+ * the root, as git does. The default repositories of the home folder and of a
+ * whole disk are used only if that folder or disk is the given directory. If no
+ * default repository is found, returns the location of a new one for the given
+ * directory.
  */
 export function locateFrom(repo: string | undefined, place: string): Standing {
   const named = repo ?? process.env.DELTAR_REPOSITORY;
@@ -124,8 +126,8 @@ export function locateFrom(repo: string | undefined, place: string): Standing {
 }
 
 /**
- * Returns whether a folder looks like a repository: it has settings, or a
- * folder of snapshots.
+ * Returns whether a folder looks like a repository: whether it contains
+ * `deltar.json` or `snapshots`.
  */
 export function holdsRepository(folder: string): boolean {
   return ["deltar.json", "snapshots"].some((name) =>
@@ -144,8 +146,9 @@ export function locate(repo: string | undefined, directory: string): string {
 }
 
 /**
- * Returns the name of deltar's own files and folders for a location, such as
- * its cache. The name also depends on the S3 endpoints in use.
+ * Returns the name of the files and folders that deltar keeps for a location,
+ * such as the cache. The name for a URL also depends on the S3 endpoints in the
+ * environment.
  */
 export function placeSum(location: string): string {
   return locationSum(location, process.env);

@@ -25,7 +25,7 @@ interface Options extends CommonOptions, PatchFlags {
 /** Makes the command `deltar log`. */
 export function logCommand(context: Context): Command {
   return new Command("log")
-    .argument("<path>", "A file or folder, which need not exist any more")
+    .argument("<path>", "A file or folder, even one that no longer exists")
     .argument(
       "[snapshot]",
       `Only versions up to this snapshot. ${FOLDER_HELP} (default: latest)`,
@@ -51,7 +51,7 @@ export function logCommand(context: Context): Command {
     ) => {
       if (options.json && isPatch(options)) {
         command.error(
-          "error: '--json' prints no patch: omit `--json`, or omit " +
+          "error: a patch cannot be printed as JSON: omit `--json`, or omit " +
             "`--patch`, `--unified` and `--word`",
           { exitCode: EXIT.usage },
         );
@@ -89,9 +89,9 @@ async function run(
       warned.add(message);
     },
   };
-  // As in other commands, the path is first looked up relative to the current
-  // directory. If the snapshots do not have this path, the path is looked up
-  // relative to their root.
+  // The path is first looked up in the folder of `SNAPSHOT:FOLDER` or, without
+  // such a folder, in the current directory. If the path has no versions there,
+  // it is looked up from the root of the snapshot.
   const paths = new Set(
     [folder || below, folder].map((base) => joinPath(base, word)),
   );
@@ -119,7 +119,10 @@ async function run(
   });
 }
 
-/** Prints the versions of a path, and returns their number. */
+/**
+ * Prints at most `limit` versions of a path, and returns the number of versions
+ * that were printed.
+ */
 async function show(
   out: Console,
   path: string,
@@ -180,8 +183,8 @@ async function showPatches(
 function rootError({ directory }: SnapshotRecord): DeltarError {
   return new DeltarError(
     "unsupported",
-    "this is the directory itself; name a file or folder in it. `deltar list` " +
-      "lists all snapshots.",
+    "the path is the directory itself; name a file or folder in it. " +
+      "`deltar list` lists all snapshots.",
     { object: directory },
   );
 }
@@ -233,9 +236,8 @@ export function versionWords(version: PathVersion): string {
 }
 
 /**
- * Returns the change of an entry that exists in a version and in the version
- * before it, or `undefined` if there is no such change. A new time of a folder
- * is not a change.
+ * Returns the change of an entry that was updated or touched, or `undefined`
+ * for any other kind of change. The time of a folder counts as unchanged.
  */
 function changeOf(
   { change, entry, before }: PathVersion,

@@ -5,12 +5,14 @@ import { makeKeyPair, readPrivateKey } from "../lib/ssh/mod.ts";
 import { machineFiles } from "../shared/machine_files.ts";
 
 /**
- * Returns this machine, with its id and its key. If their files do not exist,
- * `machineFiles` creates them.
+ * Returns this machine, with its id and, if it has one, its key. If the files
+ * of the id and the key do not exist, they are created.
  *
- * @param options `isDryRun`: whether to create no files. Default: `false`.
+ * @param options `isDryRun`: whether files are only read, and none is created.
+ * Default: `false`.
  * @throws {DeltarError} `corrupt` if the id or the key is damaged;
  * `unsupported` if the key has a passphrase or is not an Ed25519 key.
+ * @throws {Error} The system's error, if a file exists and cannot be read.
  */
 export async function thisMachine(
   { isDryRun = false } = {},

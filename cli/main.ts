@@ -1,9 +1,9 @@
 /**
- * The entry point of the command.
+ * The entry point of the command `deltar`.
  *
  * `commands.ts` lists the commands. Each command is in the file with its name,
  * which is loaded only when the command is needed. `program.ts` builds the
- * command line from all commands. `context.ts` has the state of a run: the
+ * command line from all commands. `context.ts` has what all commands share: the
  * terminal, the amount of output, the signal of an interrupt, the opened
  * repositories and the exit code (`exit.ts`).
  *
@@ -12,19 +12,19 @@
  * for a mistyped one. `other_words.ts` suggests commands to users of other
  * tools.
  *
- * `console.ts` prints results, messages and the line of progress. `rate.ts`
- * computes the rate and the time left for this line. `text.ts` formats values.
- * `pager.ts` shows long results. `printed_lines.ts` makes the commands that
- * `snapshot` and `run` print. `failure.ts`, `refusal.ts` and `advice.ts` put
- * errors into words.
+ * `console.ts` prints results, messages and the progress line. `rate.ts`
+ * computes the rate and the remaining time for this line. `text.ts` formats
+ * values. `pager.ts` shows long results. `printed_lines.ts` makes the commands
+ * that `snapshot`, `show` and `run` print. `failure.ts`, `refusal.ts` and
+ * `advice.ts` put errors into words.
  *
  * `take_snapshot.ts` is shared by `snapshot`, `run`, `hook` and `import`, and
  * `restore_work.ts` by `restore`, `recover`, `undo` and `redo`.
  * `stream_source.ts` takes snapshots of archives, of standard input and of the
- * output of programs. `timestamp.ts` reads the times in names. `diff` compares
- * two states (`compared_state.ts`), and prints a patch in git's format
- * (`git_patch.ts`, `git_binary.ts`) or a table of changed lines
- * (`diff_stat.ts`).
+ * output of programs. `timestamp.ts` parses the times that a user types or that
+ * names contain. `diff` compares two states (`compared_state.ts`), and prints a
+ * patch in git's format (`git_patch.ts`, `git_binary.ts`) or a table of changed
+ * lines (`diff_stat.ts`).
  *
  * `complete.ts` and `completion.ts` complete words in a shell. `mcp/server.ts`
  * describes the server that `mcp.ts` starts.
@@ -80,9 +80,9 @@ export async function main(words: string[]): Promise<number> {
   }
   let isTold = false;
   /**
-   * Reports the interrupt, unless an error was reported already, and ends the
-   * process. Called if the command does not stop in time. Ending the process is
-   * safe at any time.
+   * Reports the interrupt, unless an error has already been reported, and ends
+   * the process. Called if the command does not stop within `MAX_CLEANUP_MS`.
+   * The process can be ended safely at any time.
    */
   const leave = async () => {
     const { fail } = await import("./failure.ts");
@@ -100,7 +100,8 @@ export async function main(words: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      // The exit code for wrong usage would tell the agent to block its action.
+      // If `deltar hook` ended with the exit code for wrong usage, the agent
+      // would block the action that called the hook.
       return line[0] === "hook" ? EXIT.failed : EXIT.usage;
     }
     const { fail } = await import("./failure.ts");
@@ -110,9 +111,9 @@ export async function main(words: string[]): Promise<number> {
 }
 
 /**
- * Returns the line to parse. `help X` becomes `X --help`. If a line begins with
- * an unknown command, only this word is returned, so that the unknown command
- * is reported even if `--help` or `--version` follows it.
+ * Returns the words to parse. `help X` becomes `X --help`. If the first word is
+ * an unknown command, returns only this word, so that the unknown command is
+ * reported even if `--help` or `--version` follows.
  */
 function toType(words: string[]): string[] {
   const [first = "", second] = words;
@@ -123,8 +124,8 @@ function toType(words: string[]): string[] {
 }
 
 /**
- * Reports a word or an option of another tool as wrong usage, and says what to
- * type instead.
+ * If the user typed a command or an option of another tool, reports wrong usage
+ * and says what to type instead.
  */
 async function suggest(
   program: Command,
@@ -149,7 +150,8 @@ function isCommand(word: string): boolean {
 }
 
 /**
- * Returns the names of the commands to load for a line with this first word.
+ * Returns the names of the commands to load for a command line with this first
+ * word. Returns no names if the word is not a command.
  */
 function needed(first = ""): string[] {
   const isKnown = Object.hasOwn(COMMANDS, first) || OWN.includes(first);

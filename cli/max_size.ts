@@ -12,17 +12,18 @@ import { formatDate } from "./text.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Removes old snapshots if a repository is larger than the given limit in
- * bytes. If no limit is given, the limit in the repository's settings applies.
- * With `remember`, first stores the limit in the settings.
+ * Removes old snapshots if a repository is larger than `maxSize`, in bytes.
+ * Without `maxSize`, the limit in the repository's settings applies. `"none"`
+ * stands for no limit. With `remember`, first stores the limit in the settings.
  *
- * If the limit is given, or if this machine stored it in the settings, the
- * snapshots are removed without a grace period, and cannot be brought back.
+ * If `maxSize` is given, or if this machine stored the limit in the settings,
+ * the snapshots are removed without a grace period, and cannot be brought back.
  * With any other limit in the settings, they are removed with a grace period.
  *
- * @returns The removed snapshots and sizes, or `undefined` if there is no
- *   limit, if another prune is running, or if nothing was removed because new
- *   snapshots are unusual and `acceptUnusual` is not set.
+ * @returns The removed snapshots, and the sizes of the repository before and
+ *   after. `undefined` if there is no limit, if another prune, a rekey or a
+ *   purge is running, or if new snapshots are unusual and `acceptUnusual` is
+ *   not set.
  */
 export async function keepToSize(
   out: Console,
@@ -52,15 +53,14 @@ export async function keepToSize(
     });
   } catch (error) {
     if (!(error instanceof DeltarError)) throw error;
-    // The snapshot has been taken, so the command does not fail if snapshots
-    // are unusual.
+    // The snapshot has already been taken. A warning is therefore enough if new
+    // snapshots are unusual (`unsafe`), or if another prune, a rekey or a purge
+    // is running (`exists`).
     if (error.code === "unsafe") {
       out.warn(`the size limit was not applied: ${error.message}.`);
       return undefined;
     }
     if (error.code !== "exists") throw error;
-    // Another prune is running. The snapshot has been made, so the command does
-    // not fail.
     out.warn(
       `the size limit was not applied: ${error.message}. To apply the limit, ` +
         "run the same command again.",
@@ -69,7 +69,10 @@ export async function keepToSize(
   }
 }
 
-/** Records the limit that the user of this machine set for a repository. */
+/**
+ * Writes a note on this machine with the limit in bytes that the user set for a
+ * repository. Deletes the note if the limit is `undefined`.
+ */
 function noteLimit(repository: Repository, limit: number | undefined): void {
   const file = noteOf(repository);
   try {
@@ -79,13 +82,13 @@ function noteLimit(repository: Repository, limit: number | undefined): void {
       writeFileSync(file, limitText(repository, limit), { mode: 0o600 });
     }
   } catch {
-    // Without the note, the limit is applied with a grace period.
+    // The note is optional. Without it, the limit applies with a grace period.
   }
 }
 
 /**
- * Returns the limit in bytes that the user of this machine set for a
- * repository, or `undefined` if there is none.
+ * Returns the limit in bytes that `noteLimit` wrote for a repository, or
+ * `undefined` if there is no valid note.
  */
 function notedLimit(repository: Repository): number | undefined {
   try {
@@ -106,16 +109,16 @@ function noteOf({ storage }: Repository): string {
 }
 
 /**
- * Returns whether a repository is larger than its limit, and no removed
- * snapshot will free space later.
+ * Returns whether a repository is larger than its limit, and has no removed
+ * snapshots whose space will be freed later.
  */
 export function isTooLarge({ after, maxSize, collected }: FitResult): boolean {
   return after > maxSize && (collected?.removed ?? []).length === 0;
 }
 
 /**
- * Prints the removed snapshots and the sizes of the repository before and after,
- * and warns if `isTooLarge` returns `true`.
+ * Prints the removed snapshots, and the sizes of the repository before and
+ * after. Warns if `isTooLarge` returns `true`.
  */
 export function printFit(out: Console, fit: FitResult): void {
   const { maxSize, before, after, removed, grace, collected } = fit;

@@ -80,7 +80,10 @@ function whatIsThere(location: string): string | undefined {
 
 /** Options for opening a repository. */
 export interface OpenOptions {
-  /** Called with the error if settings are missing or damaged. */
+  /**
+   * Called with the error if the settings of the repository are missing or
+   * damaged. By default, the error is printed as a warning.
+   */
   onDamage?: DamageHandler;
   /** Whether to read from the storage without the cache. */
   fresh?: boolean;
@@ -125,8 +128,9 @@ export async function openRepository(
 }
 
 /**
- * Opens a repository with the keys of the user. When an encrypted repository is
- * opened for the first time, records its recipient, admin key and id.
+ * Opens a repository with the keys of the user. When this machine opens an
+ * encrypted repository for the first time, records its recipient, admin key and
+ * id, except in a dry run.
  *
  * @throws {DeltarError} `mismatch` if the repository is not the encrypted
  * repository that this machine has used at the location; and the errors
@@ -176,14 +180,14 @@ function pinKeys(place: string, keys: RepositoryKeys): void {
 }
 
 /**
- * Warns of missing or damaged settings. The command continues, because
+ * Warns about missing or damaged settings. The command continues, because
  * snapshots can be restored without settings.
  */
 function warn(context: Context, error: DeltarError): void {
   new Console(context, false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
 }
 
-/** Returns the access of the folder's group to a new repository. */
+/** Returns the access that the group of a new repository's folder gets. */
 export function sharingOf(
   options: { shared?: boolean; sharedWrite?: boolean },
 ): Sharing | undefined {
@@ -202,7 +206,8 @@ const MAX_TRIES = 10;
 const TRY_PAUSE_MS = 500;
 
 /**
- * Adds the options for the encryption of a new repository and for access to it.
+ * Adds the options for encrypting a new repository and for giving a group
+ * access to it.
  */
 export function addCreateOptions(command: Command): Command {
   return command
@@ -223,9 +228,9 @@ interface CreateOptions {
   codec?: CodecName;
   /** Whether to create a repository in place of a known one that is missing. */
   init?: boolean;
-  /** The access of the folder's group to a new repository. */
+  /** The access that the group of a new repository's folder gets. */
   shared?: Sharing;
-  /** Whether a new repository is encrypted. */
+  /** Whether to encrypt a new repository. */
   encrypt?: boolean;
 }
 
@@ -233,10 +238,12 @@ interface CreateOptions {
  * Opens a repository, or creates one if the location does not exist or is
  * empty.
  *
- * @throws {DeltarError} `not-found` if a known repository is missing, because
- * its disk might not be mounted; `exists` if the location has files but no
- * repository, or if `encrypt` is set and the existing repository is not
- * encrypted; and the errors of `storageAt`, `openPinned` and `firstKey`.
+ * @throws {DeltarError} `not-found` if a known repository is missing, for
+ * example because its disk is not mounted, and `init` is not set; `exists` if
+ * the location has files but no repository, if the creation of an encrypted
+ * repository at the location was not finished, or if `encrypt` is set and the
+ * existing repository is not encrypted; and the errors of `storageAt`,
+ * `openPinned` and `firstKey`.
  */
 export async function openOrCreate(
   context: Context,
@@ -264,9 +271,11 @@ export async function openOrCreate(
  * not exist, returns a new repository that exists only in memory. Writes
  * nothing, and records nothing on this machine.
  *
- * @throws {DeltarError} `not-found` if a known repository is missing, because
- * its disk might not be mounted; `exists` if the location has files but no
- * repository; and the errors of `storageAt` and `openPinned`.
+ * @returns The repository, and whether it is new.
+ * @throws {DeltarError} `not-found` if a known repository is missing, for
+ * example because its disk is not mounted, and `init` is not set; `exists` if
+ * the location has files but no repository; and the errors of `storageAt` and
+ * `openPinned`.
  */
 export async function openForDryRun(
   context: Context,
@@ -341,8 +350,8 @@ async function create(
     mkdirSync(truePlace(location), { recursive: true, mode });
   }
   try {
-    // If this machine has used an encrypted repository here, the new one is
-    // encrypted, too.
+    // If this machine has used an encrypted repository at this location, the
+    // new one is encrypted even without `encrypt`.
     const place = keyOf(location);
     const isEncrypted = encrypt || pinnedAt(place) !== undefined;
     const first = isEncrypted ? await firstKey() : undefined;
@@ -372,8 +381,8 @@ async function create(
  * Opens a repository that another command is creating, as soon as it is
  * complete.
  *
- * @throws {DeltarError} `exists` if the repository is not complete after some
- * seconds.
+ * @throws {DeltarError} `exists` if the repository is not complete after about
+ * 5 seconds.
  */
 async function openBegun(
   context: Context,
@@ -388,8 +397,8 @@ async function openBegun(
   throw new DeltarError(
     "exists",
     "an encrypted repository is being created here, or its creation was " +
-      "interrupted. If no other deltar is running, delete the folder keys/ and " +
-      "run the command again.",
+      "interrupted. If no other deltar process is running, delete the folder " +
+      "keys/ and run the command again.",
     { object: storage.location, cause },
   );
 }
@@ -410,8 +419,8 @@ function noteKey(
     location === locateFrom(undefined, absolute(".")).location;
   const repo = isDefault ? "" : ` --repo ${shellWord(location)}`;
   new Console(context, false).note(
-    `${key}. Nobody can read the repository without a key. In case this key ` +
-      "is lost, print a recovery sheet with " +
+    `${key}. Nobody can read the repository without a key. To be able ` +
+      "to read it if this key is lost, print a recovery sheet with " +
       `\`deltar key recovery-sheet${repo}\`, or add a passphrase with ` +
       `\`deltar key add paper${repo}\`.`,
   );

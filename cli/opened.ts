@@ -1,13 +1,17 @@
 import { sep } from "node:path";
 
 /**
- * The pattern of the names of objects in a repository, except key files and
- * some copies in `damaged/`.
+ * The pattern of the names of the settings, of leases, and of all objects whose
+ * names have an id after one or two folders. Other objects, such as key files,
+ * have other names.
  */
 const STORED =
   /^(?:deltar\.json$|lease\/\d+\.json$|(?:[a-z]+\/){1,2}\d{8}T\d{6}Z-)/;
 
-/** Returns whether `STORED` matches a name. */
+/**
+ * Returns whether a name is that of an object in a repository. Does not
+ * recognize the objects whose names `STORED` does not match.
+ */
 export function isStored(object: string): boolean {
   return STORED.test(object);
 }

@@ -24,7 +24,7 @@ export class Output {
   readonly #temporary: string | undefined;
   readonly #file: number = 1;
   #isOpen = false;
-  /** Deletes the temporary file if an interrupt ends the process. */
+  /** Called when the process ends. Deletes the temporary file. */
   readonly #onExit = () => this.#delete();
   /** The number of bytes written so far. */
   size = 0;
@@ -37,7 +37,8 @@ export class Output {
    * @param force Whether to replace an existing file.
    * @throws {DeltarError} `exists` if the file exists and `force` is false, or
    * if there is a directory with this name; `not-found` if the folder of the
-   * file does not exist; `io` if the temporary file cannot be created.
+   * file does not exist; `io` if the temporary file cannot be created, or if
+   * the device or named pipe cannot be opened.
    */
   constructor(name: string, force: boolean) {
     this.#name = name;
@@ -77,11 +78,13 @@ export class Output {
   }
 
   /**
-   * Renames the temporary file to the name of the output file.
+   * Closes the output. If there is a temporary file, renames it to the name of
+   * the output file.
    *
-   * @throws {DeltarError} `exists` if the file was created after the
-   * constructor was called and `force` is false, `io` if the file cannot be
-   * renamed. In both cases, the temporary file still exists.
+   * @throws {DeltarError} `exists` if the output file was created after the
+   * constructor was called and `force` is false; `io` if the temporary file
+   * cannot be closed or renamed. In both cases, the temporary file still
+   * exists.
    */
   commit(): void {
     this.#close();
@@ -118,10 +121,12 @@ export class Output {
 }
 
 /**
- * Makes a hard link. Returns whether the link was made. A file system might not
- * support hard links.
+ * Makes a hard link to a file. Returns `false` if the link cannot be made, for
+ * example because the file system does not support hard links.
  *
- * @throws {DeltarError} `exists` if something with this name exists.
+ * @param file The path of the file.
+ * @param name The path of the hard link.
+ * @throws {DeltarError} `exists` if the path of the hard link exists already.
  */
 function link(file: string, name: string): boolean {
   try {

@@ -21,7 +21,7 @@ const LESS = "FRX";
 
 /**
  * Standard output for results that can be long. On a terminal, a pager shows
- * them. The pager is started at the first write.
+ * them. The pager is started when the first collected bytes are written.
  */
 export class PagedOutput {
   readonly #terminal: Terminal;
@@ -50,8 +50,9 @@ export class PagedOutput {
   /**
    * Writes bytes.
    *
-   * @returns `false` if the reader of the output has closed it, or the user has
-   * left the pager. Further output is not shown.
+   * @returns `false` if further output is not shown, because the reader of
+   * standard output has closed it, the user has left the pager, or an interrupt
+   * ended the output.
    */
   async write(bytes: Uint8Array): Promise<boolean> {
     this.#parts.push(bytes);
@@ -99,8 +100,8 @@ export class PagedOutput {
 /**
  * Returns the command line of the pager, as git chooses it: `DELTAR_PAGER`, or
  * else `PAGER`, or else `less`. Returns `undefined` if standard output is not a
- * terminal, if the terminal is dumb, if the variable is empty or `cat`, or if
- * `less` is not installed.
+ * terminal, if the terminal is dumb, if the first of these variables that is
+ * set is empty or `cat`, or if neither is set and `less` is not installed.
  */
 function pagerCommand(): string | undefined {
   if (!process.stdout.isTTY || isDumb()) return undefined;
@@ -137,12 +138,12 @@ class Pager {
    * error of the pager.
    */
   #hadInterrupt = false;
-  /** The handlers of interrupts from before the pager was started. */
+  /** The handlers of interrupts that were set before the pager was started. */
   readonly #handlers = process.listeners("SIGINT");
   /** Called when the pager might accept more bytes. */
   #wake = () => {};
 
-  /** Starts a pager by its command line, which the system's shell runs. */
+  /** Starts a pager. The system's shell runs its command line. */
   constructor(command: string) {
     this.#command = command;
     this.#child = spawn(command, {
@@ -155,7 +156,8 @@ class Pager {
       this.#wake();
     };
     this.#child.stdin?.on("drain", () => this.#wake());
-    // The pager closes its input when the user leaves it early.
+    // If the user leaves the pager before the output is complete, the pager
+    // closes its input, and writing to the input fails.
     this.#child.stdin?.on("error", stop);
     this.#ended = new Promise((resolve) => {
       const end = () => {

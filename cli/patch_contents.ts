@@ -21,7 +21,7 @@ import type { PagedOutput } from "./pager.ts";
 import { patchBytes } from "./patch_view.ts";
 import { showPath } from "./text.ts";
 
-/** The options of the command line for patches. */
+/** The command-line options for patches. */
 export interface PatchFlags {
   /** The number of unchanged lines around a change. Default: 3. */
   unified?: number;
@@ -41,9 +41,12 @@ export interface Patched {
   changes: readonly Change[];
 }
 
-/** The files that changed. Their contents are compared one pair at a time. */
+/** The patch of the changed files, which are compared one after the other. */
 export class PatchContents {
-  /** The exit code: `EXIT.partial` if a content could not be compared. */
+  /**
+   * The exit code: `EXIT.partial` if the content of a file could not be
+   * compared or shown, otherwise `EXIT.done`.
+   */
   code: number = EXIT.done;
   readonly #context: Context;
   readonly #out: Console;
@@ -67,8 +70,8 @@ export class PatchContents {
    * Prints the patch.
    *
    * @param output The output.
-   * @param flags The options of the command line.
-   * @returns `false` if the reader has closed the output.
+   * @param flags The command-line options.
+   * @returns `false` if further output is not shown, as `output.write` reports.
    */
   async print(output: PagedOutput, flags: PatchFlags): Promise<boolean> {
     for await (const part of this.parts(flags)) {
@@ -86,10 +89,11 @@ export class PatchContents {
   }
 
   /**
-   * Yields each pair of files with the comparison of its contents. If a content
-   * cannot be read, prints the reason and continues with the next pair.
+   * Yields each pair of files, and the result of comparing their contents. If a
+   * content cannot be read, prints the reason and continues with the next pair.
    *
    * @param wantsBinary Whether the patch includes binary files.
+   * @throws {DeltarError} `aborted` if the comparison is interrupted.
    */
   async *compare(
     wantsBinary = false,
@@ -141,9 +145,10 @@ export class PatchContents {
   }
 
   /**
-   * Prints why the content of a pair of files cannot be shown.
+   * Prints why the contents of a pair of files cannot be compared or shown, and
+   * sets the exit code to `EXIT.partial`.
    *
-   * @throws The error, if it is an interrupt or not a `DeltarError`.
+   * @throws The error, if it reports an interrupt or is not a `DeltarError`.
    */
   #leaveOut(pair: FilePair, error: unknown): void {
     if (!(error instanceof DeltarError) || error.code === "aborted") {

@@ -15,9 +15,10 @@ const COLORS = {
 } as const;
 
 /**
- * Returns the bytes of a part of a patch. On a terminal, control characters
- * other than tabs and bytes that are not valid UTF-8 are escaped, and the part
- * is colored. Otherwise, the bytes are the same as in the files.
+ * Returns the bytes of a part of a patch. If standard output is a terminal, the
+ * part is colored, and bytes that are not valid UTF-8 and control characters
+ * are escaped. Tabs and line breaks are not escaped. If standard output is not
+ * a terminal, the bytes are unchanged.
  */
 export function patchBytes({ kind, text }: PatchPart): Uint8Array {
   const bytes = Buffer.from(text, "latin1");

@@ -29,8 +29,8 @@ export function toPattern(text: string, directory: string): string {
 }
 
 /**
- * Normalizes an absolute path that has `.`, `..` or an empty name before its
- * last name.
+ * Normalizes an absolute path if `.`, `..` or an empty name comes before its
+ * last name. Returns other paths unchanged.
  */
 function withoutDots(path: string): string {
   return /\/\.{0,2}\//.test(path) ? posix.normalize(path) : path;

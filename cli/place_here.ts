@@ -4,14 +4,15 @@ import { DeltarError, type SnapshotRecord } from "../mod.ts";
 import { placeOf } from "../lib/repository/mod.ts";
 
 /**
- * Returns the path of a snapshot's own directory.
+ * Returns the absolute path of a snapshot's directory or, if the snapshot has
+ * several directories, of the folder that contains them.
  *
  * @param record The snapshot.
  * @param advice The sentence that says what to do if the path is not absolute
  * on this system.
  * @throws {DeltarError} `unsafe` if the path is not absolute on this system. On
  * Windows, `/work` is relative to the current drive. On other systems,
- * `C:\\work` is relative to the current directory.
+ * `C:\work` is relative to the current directory.
  */
 export function placeHere(record: SnapshotRecord, advice: string): string {
   const place = placeOf(record);

@@ -9,8 +9,9 @@ import { existingDirectory, locateFrom } from "./location.ts";
 import { shellWord } from "./text.ts";
 
 /**
- * Returns the command that restores a snapshot into a new directory next to the
- * snapshot's own directory.
+ * Returns the command that restores a snapshot into a new directory. The new
+ * directory is next to the snapshot's directory if possible, otherwise in the
+ * temporary folder.
  *
  * @param record The snapshot.
  * @param location The location of the repository.
@@ -84,7 +85,8 @@ function repositoryWords(
   location: string,
   here: string | undefined,
 ): string[] {
-  // The environment might differ when the user types the printed line.
+  // If `DELTAR_REPOSITORY` is set, the line still names the repository, because
+  // the variable might not be set where the user types the line.
   const named = Boolean(process.env.DELTAR_REPOSITORY) ||
     here === undefined ||
     location !== locateFrom(undefined, here).location;
@@ -94,8 +96,14 @@ function repositoryWords(
 /**
  * Returns the target of the printed restore command: a new directory next to
  * the snapshot's directory, so that the next snapshot does not include it. If
- * the folder that contains this directory is not writable, the target is in the
- * temporary folder.
+ * the folder that contains the snapshot's directory is not writable, the target
+ * is in the temporary folder.
+ *
+ * @param directory The absolute path of the snapshot's directory.
+ * @param here The absolute path of the current directory, or `undefined` if it
+ * does not exist.
+ * @returns A path relative to `here` if the target is in `here` or in the
+ * folder that contains `here`, otherwise an absolute path.
  */
 function targetBeside(directory: string, here: string | undefined): string {
   const parent = dirname(directory);
@@ -122,7 +130,10 @@ function firstOf({ directory, common, rules }: SnapshotRecord): string {
     : join(common, rules?.paths?.[0] ?? "");
 }
 
-/** The maximum length of the directory's name, in UTF-16 code units. */
+/**
+ * The maximum length of the part of the target's name that is copied from the
+ * name of the snapshot's directory, in UTF-16 code units.
+ */
 const MAX_NAME_LENGTH = 200;
 
 function isWritable(folder: string): boolean {

@@ -12,16 +12,16 @@ const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 const PROGRAM = "program";
 
 /**
- * The name of the option that makes `deltar snapshot` run its arguments as a
- * command.
+ * The name that commander gives to the value of `--stdin-from-command`. With
+ * this option, `deltar snapshot` runs its arguments as a command.
  */
 const STDIN_FROM_COMMAND = "stdinFromCommand";
 
-/** The command that prints a shell's completion script. */
+/** The name of the command that prints a shell's completion script. */
 const COMPLETION = "completion";
 
 /**
- * Makes the command line.
+ * Makes the program that parses the command line and runs the commands.
  *
  * @param context The context of the commands.
  * @param names The commands to load. Other commands have only a name and a
@@ -36,7 +36,7 @@ export async function createProgram(
     .version(VERSION, "-V, --version", "Print the version")
     .helpCommand("help [command]", "Show the help of a command")
     .showSuggestionAfterError()
-    // `deltar run` passes all words after the name of a program to the program.
+    // The words after the program of `deltar run` are arguments of the program.
     .enablePositionalOptions()
     .showHelpAfterError("\nSee `deltar --help`.")
     .configureOutput({
@@ -150,8 +150,9 @@ function refuseEmpty(command: Command): void {
 }
 
 /**
- * Makes each command throw rather than exit, so that `main` returns the exit
- * code, and sets the texts of the command's help.
+ * Makes a command and its subcommands throw an error instead of ending the
+ * process, because `main` returns the exit code. Also adds the option `--help`,
+ * and the line that names the help after a usage error.
  */
 function settle(command: Command): void {
   command.exitOverride().helpOption("-h, --help", "Show this help");

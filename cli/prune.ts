@@ -95,8 +95,8 @@ export function pruneCommand(context: Context): Command {
     )
     .option(
       "--accept-unusual",
-      "Remove snapshots without asking even if a directory has unusually many " +
-        "new snapshots or was emptied",
+      "Remove snapshots without asking, even if a directory has unusually " +
+        "many new snapshots or was emptied",
     )
     .option("--dry-run", "Show what would be removed without removing anything")
     .action(async (options: Options) => {
@@ -143,10 +143,10 @@ async function run(context: Context, options: Options): Promise<number> {
   }
   if (result.isClockDoubted) {
     out.warn(
-      "this machine's clock seems to be far ahead of earlier times in the " +
-        "repository, so the space of removed snapshots was not freed. If the " +
-        "clock is right, run `deltar prune` again: the next prune trusts the " +
-        "clock.",
+      "this machine's clock seems to be far ahead of the times recorded in " +
+        "the repository, so the space of removed snapshots was not freed. If " +
+        "the clock is right, run `deltar prune` again: the next prune trusts " +
+        "the clock.",
     );
   }
   if (out.json) {
@@ -162,8 +162,10 @@ async function run(context: Context, options: Options): Promise<number> {
 }
 
 /**
- * Returns whether to remove snapshots even though new ones are unusual, because
- * `--accept-unusual` is given or the user agrees on the terminal.
+ * Asks the user whether to remove snapshots even though new ones are unusual,
+ * and returns whether the user agrees. With `--accept-unusual`, returns `true`
+ * without asking. Otherwise, returns `false` with `--json` or if there is no
+ * terminal.
  */
 async function isAccepted(
   { signal }: Context,
@@ -193,7 +195,7 @@ function policyOf(options: Options): RetentionPolicy {
   };
 }
 
-/** Returns whether a policy has a rule. */
+/** Returns whether a policy has at least one rule that has an effect. */
 function hasRules(
   { labels = [], safety, ...others }: RetentionPolicy,
 ): boolean {
@@ -202,8 +204,8 @@ function hasRules(
 }
 
 /**
- * Shows the progress of a prune, or of the work for a size limit, and warns of
- * other runs that this work waits for.
+ * Shows the progress of a prune, or of freeing space for a size limit. Prints a
+ * warning before deltar waits for other runs.
  */
 export function tell(out: Console, progress: PruneProgress): void {
   const { phase, done, all, waitsFor } = progress;
@@ -269,8 +271,8 @@ function printPlan(
   if (going === 0) out.line(`Would remove none of ${all}.`);
   else if (grace === 0) {
     out.line(
-      `Would remove ${formatCount(going)} of ${all}. Then ` +
-        `${going === 1 ? "it" : "they"} cannot be brought back.`,
+      `Would remove ${formatCount(going)} of ${all}. ` +
+        `${going === 1 ? "It" : "They"} could not be brought back afterwards.`,
     );
   } else {
     out.line(
@@ -281,9 +283,9 @@ function printPlan(
   const earlier = plural(plan.removed.length, "earlier removal");
   const amount = `${formatBytes(freed)} of ${formatBytes(stored)}`;
   if (plan.removed.length > 0) {
-    const which = going > 0 ? `This and ${earlier}` : earlier;
+    const which = going > 0 ? `This removal and ${earlier}` : earlier;
     out.line(`${which} would free ${amount}.`);
-  } else if (going > 0) out.line(`This would free ${amount}.`);
+  } else if (going > 0) out.line(`This removal would free ${amount}.`);
   if (hasRules(policy)) printExtra(out, judgements);
   for (const unusual of plan.unusual) {
     out.warn(
@@ -294,10 +296,11 @@ function printPlan(
 }
 
 /**
- * Returns the sentence that says when the space of removed snapshots is freed,
- * and how they can be brought back until then.
+ * Returns the sentence that says when the space of removed snapshots is freed.
+ * If a grace period is not over, the sentence also says how to bring the
+ * snapshots back.
  *
- * @param noun The word for one of the snapshots.
+ * @param noun The noun for one of the snapshots, such as `removed snapshot`.
  * @param ends The ends of the grace periods of the snapshots, in milliseconds
  * since 1970.
  */
@@ -315,10 +318,11 @@ function untilFreed(noun: string, ends: readonly number[]): string {
 }
 
 /**
- * Prints the number of snapshots that the rules do not count, if there are any.
+ * Prints the number of snapshots that the rules do not count, if there are any,
+ * and the ids of any later snapshots because of which they are not counted.
  *
- * @param advice The sentence that says where the reasons are shown, with a
- * space at its end.
+ * @param advice A sentence that says how to show the reasons, with a space at
+ * its end, or `""`.
  */
 function printExtra(
   out: Console,
@@ -328,8 +332,7 @@ function printExtra(
   const extra = judgements.filter(({ isCounted }) => !isCounted).length;
   if (extra === 0) return;
   out.line(
-    `The rules do not count ${plural(extra, "snapshot")} and keep ` +
-      `${extra === 1 ? "it" : "them"}. ${advice}` +
+    `Kept ${plural(extra, "snapshot")} that the rules do not count. ${advice}` +
       "`deltar forget` removes a snapshot.",
   );
   const late = Map.groupBy(
@@ -417,7 +420,10 @@ function printResult(
   }
 }
 
-/** Returns the days of the oldest and the newest of several snapshots. */
+/**
+ * Returns the days of the oldest and the newest snapshot in words, such as
+ * `from 2026-11-01 to 2026-11-08`.
+ */
 function span(judgements: readonly Judgement[]): string {
   const [from, to] = [judgements[0], judgements[judgements.length - 1]]
     .map(({ record }) => formatDate(record.time).slice(0, 10));

@@ -1,8 +1,8 @@
 /**
- * A calendar of the snapshots that a prune keeps and removes: for each
+ * A calendar of the snapshots that a prune keeps or removes: for each
  * directory, the snapshots from the oldest to the newest, with the rules that
- * keep them. More than three consecutive snapshots that are removed, or that
- * are kept by the same rules, share a line. The number of lines is limited.
+ * keep them. If more than three consecutive snapshots are removed, or are kept
+ * by the same rules, they share a line. The number of lines is limited.
  *
  * @module
  */
@@ -21,8 +21,8 @@ const MAX_DIRECTORIES = 20;
 const MAX_LINES = 30;
 
 /**
- * The maximum number of consecutive snapshots with the same rules that each
- * have their own line.
+ * The maximum number of consecutive snapshots, all removed or all kept by the
+ * same rules, that are shown on separate lines. A larger number shares a line.
  */
 const MAX_SINGLE = 3;
 
@@ -32,13 +32,13 @@ const [KEEP, REMOVE] = ["keep  ", "remove"];
 /** An hour, in milliseconds. */
 const HOUR_MS = 3_600_000;
 
-/** The values that the lines of all directories need. */
+/** The values that the calendars of all directories share. */
 interface Preview {
   /** The rules. */
   policy: RetentionPolicy;
-  /** The number of bytes that the removal of each snapshot frees, by its id. */
+  /** The number of bytes that removing each snapshot frees, by snapshot id. */
   frees: ReadonlyMap<string, number>;
-  /** The short form of each id. */
+  /** The short form of each snapshot id, by the whole id. */
   shortened: ReadonlyMap<string, string>;
 }
 
@@ -47,8 +47,8 @@ interface Preview {
  *
  * @param judgements The judgement on each snapshot, the oldest first.
  * @param policy The rules.
- * @param frees The number of bytes that the removal of each snapshot frees, by
- * its id.
+ * @param frees The number of bytes that removing each snapshot frees, by
+ * snapshot id.
  */
 export function previewLines(
   judgements: readonly Judgement[],
@@ -78,13 +78,13 @@ export function previewLines(
 }
 
 /**
- * Returns lines for each directory. If there are too many directories, returns
- * the lines of those with the most removed snapshots, and one line for all
- * other directories.
+ * Returns lines for each directory. If there are more than `MAX_DIRECTORIES`,
+ * returns the lines of those with the most removed snapshots, and one line for
+ * all other directories.
  *
  * @param judgements The judgement on each snapshot.
- * @param lines Called with the judgements on the snapshots of one directory.
- * Returns its lines.
+ * @param lines Called with the name of a directory and the judgements on its
+ * snapshots. Returns the lines of the directory.
  * @param sum Called with the judgements on the snapshots of the directories
  * that are not shown. Returns what happens to them, in words.
  */
@@ -136,7 +136,8 @@ function calendar(preview: Preview, items: readonly Judgement[]): string[] {
       const [what, ...others] = row.map((cell, at) =>
         cell + " ".repeat(Math.max(0, (widths[at] ?? 0) - columnsOf(cell)))
       );
-      // Color codes take no columns, so a cell is painted after its padding.
+      // `columnsOf` would count color codes, so a cell is painted only after it
+      // has been padded.
       const painted = row[0] === REMOVE ? paint("yellow", what) : what;
       return [painted, ...others].join("  ").trimEnd();
     }),
@@ -165,15 +166,18 @@ function rowsOf(items: readonly Judgement[]): Judgement[][] {
 }
 
 /**
- * Returns the rules that keep a snapshot. The rule that the newest snapshot is
- * always kept is omitted if another rule keeps the snapshot, too.
+ * Returns the rules that keep a snapshot. The rule `newest` is omitted if
+ * another rule keeps the snapshot, too.
  */
 function rulesOf({ rules }: Judgement): readonly KeepReason[] {
   const others = rules.filter(({ rule }) => rule !== "newest");
   return others.length > 0 ? others : rules;
 }
 
-/** Returns the cells of a row: action, times, snapshots and reasons. */
+/**
+ * Returns the cells of a row: the action, the times, the snapshots, and the
+ * rules that keep them or the number of bytes that their removal frees.
+ */
 function cellsOf(
   { policy, frees, shortened }: Preview,
   row: readonly Judgement[],

@@ -47,7 +47,7 @@ export function purgeCommand(context: Context): Command {
     )
     .argument(
       "[path...]",
-      "Files and folders of the directory",
+      "The files and folders to purge",
     )
     .option(
       "--pattern <pattern>",
@@ -133,7 +133,8 @@ async function run(
       warn(out, plan);
       await confirm(context, out, yes);
       context.interrupted =
-        "no other file is lost; run the same command again to finish";
+        "only paths that were to be purged are lost; run the same command " +
+        "again to finish";
       return true;
     },
   });
@@ -170,11 +171,11 @@ async function run(
   }
   for (const name of left) {
     const why = name.startsWith("snapshots/")
-      ? "this snapshot was taken during the purge and still has a purged " +
-        "path. Run the same command again."
+      ? "this snapshot was taken during the purge and has a path that was to " +
+        "be purged. Run the same command again."
       : "this object might still hold purged content, because a run needs the " +
         "object, or because the object is damaged or cannot be rewritten. Run " +
-        "the same command again when no other deltar is running.";
+        "the same command again when no other deltar process is running.";
     out.warn(`${showPath(name)}: ${why}`);
   }
   note(out, repository, place, result.paths);
@@ -182,8 +183,8 @@ async function run(
 }
 
 /**
- * Returns the typed paths and the patterns, and the folder that they are
- * relative to: `place`, or the closest folder above it that contains all paths.
+ * Returns a folder, and the typed paths and the patterns relative to it. The
+ * folder is `place`, or the closest folder above it that contains all paths.
  *
  * @param place The current directory, or the directory that `--dir` names.
  * @param words The typed paths.
@@ -199,7 +200,8 @@ function pathsFrom(
     if (!isAbsolute(way)) return way.replaceAll(sep, "/");
     throw new DeltarError(
       "unsupported",
-      `the path is not on the disk of ${place}; name its directory with --dir`,
+      `the path and ${place} are on different disks; use --dir to name the ` +
+        "directory that contains the path",
       { path: word },
     );
   });
@@ -227,31 +229,33 @@ function pathsFrom(
  * Converts a pattern relative to a folder into a pattern relative to a folder
  * above it. Both patterns match the same paths.
  *
- * @param below The path of the folder in the folder above, with a slash at the
- * end, or `""`.
+ * @param below The path of the first folder relative to the second one, with a
+ * slash at the end; `""` if they are the same folder.
  * @param pattern The pattern in gitignore's syntax.
  */
 function patternBelow(below: string, pattern: string): string {
   if (below === "") return pattern;
   const folder = below.replace(/[\\*?[\]]/g, "\\$&");
-  // A pattern without a slash matches names at any depth.
+  // A pattern without a slash before its end matches names at any depth.
   const isName = !pattern.slice(0, -1).includes("/");
   return `/${folder}${isName ? "**/" : ""}${pattern.replace(/^\//, "")}`;
 }
 
-/** Returns whether a path contains wildcards. */
+/** Returns whether a path contains `*` or `?`, as many patterns do. */
 function looksLikePattern(path: string): boolean {
   return /[*?]/.test(path);
 }
 
 /**
- * Returns the relative path from a place to a path. A symlink at the end of the
- * path is not followed.
+ * Converts an absolute path into a path relative to a place. On Windows, the
+ * result is absolute if the place is on another disk. A symlink at the end of
+ * the path is not followed.
  */
 function wayTo(place: string, path: string): string {
   const folder = truePlace(place);
-  // A symlink in the path must not be followed, so the path is first compared
-  // without resolving symlinks.
+  // Below the place, no symlink in the path may be followed. So the path is
+  // first compared as it was typed. For any other path, the symlinks in its
+  // parent folder are resolved.
   const typed = [place, folder].map((base) => relative(base, path))
     .find((way) => !/^\.\.(?:[\\/]|$)/.test(way) && !isAbsolute(way));
   const parent = truePlace(dirname(path));
@@ -259,10 +263,11 @@ function wayTo(place: string, path: string): string {
 }
 
 /**
- * Asks the user whether to carry out the purge.
+ * Asks the user whether to carry out the purge. Does not ask if `yes` is true.
  *
- * @throws {DeltarError} `unsafe` if there is no terminal, with `--json`, or if
- * the answer is no; `aborted` if the signal fires.
+ * @throws {DeltarError} `unsafe` if the user cannot be asked, because there is
+ * no terminal or because of `--json`, or if the answer is no; `aborted` if the
+ * signal stops the wait for an answer.
  */
 async function confirm(
   { signal }: Context,
@@ -273,12 +278,12 @@ async function confirm(
   if (out.json || !canAsk()) {
     throw new DeltarError(
       "unsafe",
-      "nothing was purged, because deltar cannot ask without a terminal or " +
-        "with `--json`. Look at the plan with `--dry-run`, and repeat the " +
-        "command with `--yes`",
+      "nothing was purged, because deltar cannot ask for confirmation " +
+        "without a terminal or with `--json`. Look at the plan with " +
+        "`--dry-run`, and repeat the command with `--yes`",
     );
   }
-  const question = "Delete this for good? Nothing can be brought back.";
+  const question = "Purged files cannot be brought back. Delete them for good?";
   if (await ask(out, question, signal)) return;
   throw declined("nothing was purged");
 }
@@ -286,7 +291,7 @@ async function confirm(
 function print(out: Console, plan: PurgePlan, verb: string): void {
   for (const { id, directory, isRemoved, paths, files } of plan.snapshots) {
     const what = paths.length === 0
-      ? "with the same files"
+      ? "keeps all of its files"
       : `without ${showPaths(paths)} (${plural(files, "file")})`;
     out.line(
       `${id}  ${showPath(directory)}  ${what}${isRemoved ? ", removed" : ""}`,
@@ -298,13 +303,13 @@ function print(out: Console, plan: PurgePlan, verb: string): void {
   );
   if (plan.storedAgain.length > 0) {
     out.line(
-      "Files that are stored again, because they are stored as deltas of " +
-        `these contents: ${showPaths(plan.storedAgain)}.`,
+      "Files to store again, because they are stored as deltas of purged " +
+        `contents: ${showPaths(plan.storedAgain)}.`,
     );
   }
   if (plan.unfinished.length > 0) {
     out.line(
-      "Finishes an interrupted purge of " +
+      "This purge also finishes an interrupted purge of " +
         `${plural(plan.unfinished.length, "snapshot")}.`,
     );
   }
@@ -320,8 +325,8 @@ function showPaths(paths: readonly string[]): string {
 }
 
 /**
- * Warns of paths that no snapshot has, of patterns that nothing matches, and of
- * contents that stay.
+ * Warns about paths that no snapshot has, about patterns that no path matches,
+ * and about contents that stay in the repository.
  */
 function warn(
   out: Console,
@@ -344,13 +349,13 @@ function warn(
   for (const { path, sameAs, snapshot } of others) {
     out.warn(
       `${showPath(path)}${snapshot === undefined ? "" : ` in ${snapshot}`}: ` +
-        `this path has the same content as ${showPath(sameAs)}, so the ` +
-        "content stays in the repository; `--all` purges it, too",
+        `this file has the same content as ${showPath(sameAs)}, so the ` +
+        "content stays in the repository; `--all` purges this file, too",
     );
   }
   if (running.length > 0) {
     out.warn(
-      `another deltar is running or was interrupted: ${running.join(", ")}. ` +
+      `runs that are active or were interrupted: ${running.join(", ")}. ` +
         "Objects that these runs need or have stored are kept; run the same " +
         "command again later",
     );
@@ -375,8 +380,8 @@ function note(
   out.note(
     "not purged: copies of the repository, and caches of other machines" +
       (/^s3:/i.test(location)
-        ? ". If the bucket keeps old versions of objects, delete the old " +
-          "versions and delete markers in the bucket, too."
+        ? ". If the bucket keeps old versions of objects, delete these " +
+          "versions and the delete markers in the bucket, too."
         : ". Purge each copy, too."),
   );
 }

@@ -33,8 +33,8 @@ export function parseDuration(text: string): number {
 
 /**
  * Parses a size such as `500M`, `2.5GB` or `10GiB`, in powers of 1,000, or of
- * 1,024 with an `i`. A number without a unit is refused, because it is probably
- * a mistake, and snapshots could be removed because of too small a size.
+ * 1,024 with an `i`. A number without a unit is refused. It is probably a
+ * mistake, and a size limit that is too small would remove snapshots.
  *
  * @returns The size in bytes, at least 1.
  * @throws {InvalidArgumentError} If the text is not a size with a unit.

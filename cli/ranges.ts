@@ -23,7 +23,8 @@ export function parseSizeRange(text: string): Range<number> {
 /**
  * Parses a range of times: `A..B`, `A..`, `..B`, or a time alone, such as
  * `yesterday` or `2026-11`. The range begins with the start of the first time
- * and ends with the end of the last time.
+ * and ends with the end of the last time. `A..` has no end, and `..B` has no
+ * beginning.
  *
  * @returns The range, for times in nanoseconds since 1970.
  * @throws {InvalidArgumentError} If the text is not a range of times.

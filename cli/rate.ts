@@ -18,14 +18,14 @@ const MIN_ELAPSED_MS = 500;
 /** The minimum rate that is shown, in bytes per second. */
 const MIN_BYTES_PER_SECOND = 1000;
 
-/** Measures the recent rate of long work. */
+/** Measures the recent rate of a long operation. */
 export class Rate {
   readonly #samples: { at: number; bytes: number }[] = [];
 
   /**
-   * Records the progress of the work, and returns the estimates.
+   * Records the progress of the operation, and describes it.
    *
-   * @param now The current time in milliseconds.
+   * @param now The current time, in milliseconds.
    * @param meter The progress.
    * @returns The percentage and the remaining time, if the total is known, and
    *   the rate, each in words. A value that cannot be estimated is omitted.

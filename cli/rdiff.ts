@@ -22,15 +22,15 @@ interface Options {
 }
 
 /**
- * Makes the `rdiff` command, which takes the same arguments as librsync's
- * `rdiff`: `signature`, `delta` and `patch` for single files. For all files
- * except the basis of `patch`, `-` is standard input or output.
+ * Makes the command `deltar rdiff`. Like librsync's `rdiff`, it has the
+ * commands `signature`, `delta` and `patch` for single files. `-` stands for
+ * standard input or output, except as the basis of `patch`.
  */
 export function rdiffCommand(): Command {
   const command = new Command("rdiff")
     .option(
       "-b, --block-size <bytes>",
-      "Use this block size; with 0, the file's size decides",
+      "Use this block size; with 0, it depends on the file's size",
       count,
       0,
     )
@@ -41,7 +41,11 @@ export function rdiffCommand(): Command {
       count,
       0,
     )
-    .option("-H, --hash <kind>", "Use sha256, or blake2 like librsync", hash)
+    .option(
+      "-H, --hash <kind>",
+      "Use sha256 (the default), or blake2 like librsync",
+      hash,
+    )
     .option("-f, --force", "Replace an existing output file", false)
     .option("-s, --stats", "Print statistics to standard error", false);
   command.command("signature")
@@ -156,7 +160,7 @@ async function writePatched(
 function count(text: string): number {
   if (!/^\d{1,9}$/.test(text)) {
     throw new InvalidArgumentError(
-      "Use a whole number of bytes, of at most nine digits.",
+      "Use a whole number of bytes with at most nine digits.",
     );
   }
   return Number(text);

@@ -12,12 +12,15 @@ import { collect } from "../lib/bytes/source.ts";
 import type { RandomAccess } from "../lib/delta/mod.ts";
 import { attempt } from "./attempt.ts";
 
-/** The maximum number of bytes that one call reads from a file. */
+/**
+ * The maximum size of a chunk that `readPieces` reads from a file, and the
+ * initial size of the buffer of `openBasis`, in bytes.
+ */
 const MAX_PIECE_BYTES = 2 ** 19;
 /**
- * The pauses for the event loop: one before each of the first `first` chunks,
- * so that worker threads start sooner, and then one before every `then`-th
- * chunk, so that memory is reclaimed.
+ * The pauses of `readPieces` for the event loop. It pauses before each chunk
+ * until it has read `first` chunks, so that worker threads start sooner. Later,
+ * it pauses once every `then` chunks, so that memory can be reclaimed.
  */
 const TURNS = { first: 64, then: 8 };
 

@@ -11,8 +11,8 @@ export class Stats {
   #literal = 0;
 
   /**
-   * Yields the chunks of a source and counts their bytes. If the source is a
-   * delta, also counts its commands.
+   * Yields the chunks of a source and counts their bytes. If `isDelta` is true,
+   * also counts the commands of the delta in the source.
    */
   async *read(
     source: AsyncIterable<Uint8Array>,

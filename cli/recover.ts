@@ -77,9 +77,10 @@ async function run(
 }
 
 /**
- * Finds the newest snapshot with lost entries: entries at or below a path that
- * no longer exist in the directory. Returns the snapshot and the paths of its
- * lost entries. The path of a folder stands for all entries in the folder.
+ * Finds the newest snapshot that has lost entries. An entry is lost if it is at
+ * or below a path, and no longer exists in the directory. Returns the snapshot
+ * and the paths of its lost entries. The path of a lost folder stands for all
+ * entries in the folder.
  *
  * @throws {DeltarError} `not-found` if no snapshot has the path; `exists` if
  * the directory still has all entries.

@@ -7,7 +7,7 @@ import {
 } from "../shared/system_errors.ts";
 import { isStored, type OpenedRepositories } from "./opened.ts";
 
-/** An error of the operating system, in words. */
+/** A description of an error of the operating system. */
 export interface Refusal {
   /** The failed action, the path or repository, and the reason. */
   message: string;
@@ -46,8 +46,8 @@ interface SystemError extends Error {
 
 /**
  * Returns the system error that caused an error, in words. Returns `undefined`
- * if `SYSTEM_ERRORS` does not explain the system error, or if the system error
- * is wrapped in a `DeltarError` with a code other than `io`.
+ * if no system error in `SYSTEM_ERRORS` caused the error, or if the system
+ * error is wrapped in a `DeltarError` with a code other than `io`.
  */
 export function refusalOf(
   error: unknown,
@@ -70,7 +70,7 @@ export function refusalOf(
   };
 }
 
-/** Returns the reason why a file of the user cannot be read. */
+/** Returns the reason why a file of the user cannot be read or run. */
 export function reasonOf(error: unknown): string {
   const code = codeOf(error) ?? "";
   if (code === "ENOENT") return "no such file";
@@ -82,8 +82,8 @@ export function reasonOf(error: unknown): string {
 }
 
 /**
- * Returns the message of an error, or the words of `refusalOf` if a system
- * error caused it.
+ * Returns the message of `refusalOf` for an error that `refusalOf` explains,
+ * and the error's own message for any other error.
  */
 export function messageOf(
   error: unknown,
@@ -94,9 +94,10 @@ export function messageOf(
 }
 
 /**
- * Returns the repository that the object of an error is in, unless the message
- * already names the repository. If several repositories are open, returns all
- * of them, joined by `or`.
+ * Returns the location of the repository that the object of an error is in. If
+ * several repositories are open, returns all of their locations, joined by
+ * `or`. Returns `undefined` if the error has no such object, or if its message
+ * already contains one of the locations.
  */
 export function repositoryOf(
   error: unknown,
@@ -120,7 +121,10 @@ function systemCause(error: unknown): SystemError | undefined {
   return isOurs && error.code !== "io" ? undefined : systemCause(error.cause);
 }
 
-/** Returns the path or repository that the message of an error names. */
+/**
+ * Returns the path or repository to name in the message about an error, and
+ * whether it is a repository or a file.
+ */
 function placeOf(
   error: unknown,
   path: string,

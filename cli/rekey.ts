@@ -8,7 +8,7 @@ import { EXIT } from "./exit.ts";
 
 /** Options for `deltar key rekey`. */
 export interface RekeyFlags {
-  /** Whether to show what would be stored, and to store nothing. */
+  /** Whether to show what would be stored without storing anything. */
   dryRun?: boolean;
   /** Whether to begin without asking. */
   yes?: boolean;
@@ -53,16 +53,21 @@ export async function runRekey(
   warn(out, result);
   if (result.retired > 0) {
     out.note(
-      "recovery sheets that were printed before the last rotation no longer " +
-        "open anything. Print a new one with `deltar key recovery-sheet`. " +
-        "Anyone who copied objects and has an older identity can still " +
-        "read these copies.",
+      "recovery sheets that were printed before the last rotation can no " +
+        "longer decrypt the repository. Print a new one with `deltar key " +
+        "recovery-sheet`. Anyone who copied objects and has an older " +
+        "identity can still read these copies.",
     );
   }
   return codeOf(result);
 }
 
-/** Returns what a rekey does, as the beginning of a sentence. */
+/**
+ * Returns a sentence about the objects that a rekey stores, without its full
+ * stop.
+ *
+ * @param verb The beginning of the sentence, such as `Stored`.
+ */
 function describe(verb: string, { objects, bytes }: RekeyPlan): string {
   return objects === 0
     ? "No objects need to be stored again for the newest identity"
@@ -72,20 +77,23 @@ function describe(verb: string, { objects, bytes }: RekeyPlan): string {
       "the newest identity";
 }
 
-/** Warns of the objects that older identities still open. */
+/**
+ * Warns about the objects that a rekey does not store again for the newest
+ * identity.
+ */
 function warn(out: Console, { atWork, damage }: RekeyPlan): void {
   if (atWork.length > 0) {
     out.warn(
-      `${plural(atWork.length, "object")} of running or interrupted work can ` +
-        "still be opened with an older identity. Run `deltar key rekey` " +
-        "again when the work has ended, or after a prune has deleted the " +
-        "objects that an interrupted run left behind.",
+      `${plural(atWork.length, "object")} of active or interrupted runs can ` +
+        "still be decrypted with an older identity. Run `deltar key rekey` " +
+        "again when these runs have ended, or after a prune has deleted the " +
+        "objects that interrupted runs left behind.",
     );
   }
   for (const { message } of damage) {
     out.warn(
-      `${message}, so this object was not stored again; \`deltar repair\` ` +
-        "moves damaged objects to damaged/",
+      `${message}, so this object is not stored again; \`deltar repair\` ` +
+        "repairs damaged objects or replaces the snapshots that need them",
     );
   }
 }

@@ -2,11 +2,11 @@ import { DeltarError } from "../mod.ts";
 import { isWithin } from "../lib/tree/mod.ts";
 
 /**
- * Returns an error with its path relative to a folder. An error that has no
- * path, or a path outside the folder, is returned unchanged.
+ * Returns an error with its path relative to a folder. An error without a path
+ * in the folder is returned unchanged.
  *
  * @param error The error.
- * @param folder The folder, `""` for the root.
+ * @param folder The path of the folder, `""` for the root.
  */
 export function relativeError<Thrown>(
   error: Thrown,

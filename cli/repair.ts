@@ -23,10 +23,10 @@ export function repairCommand(context: Context): Command {
 }
 
 const NOTES = `
-repair first reads every byte. It replaces each partly damaged snapshot with a
-new snapshot that omits the lost files and lists them as lost. It moves the old
-record to damaged/. The next \`deltar snapshot\` stores again the files that are
-still in the directory.
+repair first reads every byte of the repository. It replaces each partly
+damaged snapshot with a new snapshot that omits the lost files and lists them as
+lost. It moves the old record to damaged/. The next \`deltar snapshot\` stores
+again the files that are still in the directory.
 
 Exit codes: 0 nothing is lost, 1 the command failed, 3 some files or snapshots
 are lost; the output names them.`;
@@ -69,7 +69,9 @@ function tell(out: Console, result: RepairResult, dryRun: boolean): void {
     if (lost.length + unknown.length === 0) out.line("  nothing is lost");
     for (const path of lost) out.line(`  lost: ${showPath(path)}`);
     for (const { from, to } of unknown) {
-      const end = to === undefined ? "to the end" : `up to ${showPath(to)}`;
+      const end = to === undefined
+        ? "on"
+        : `up to, but not including, ${showPath(to)}`;
       out.line(`  lost: every path from ${showPath(from)} ${end}`);
     }
   }

@@ -65,20 +65,22 @@ export function restoreCommand(context: Context): Command {
     )
     .option(
       "--numeric-owner",
-      "Restore owners and groups by number, even if their names exist here",
+      "Restore owners and groups by number, even if their names exist " +
+        "on this machine",
     )
     .option("--no-xattrs", "Do not restore extended attributes and ACLs")
     .addOption(
       new Option(
         "--include-xattr <pattern>",
-        "Restore only extended attributes whose names match, such as user.*; " +
-          "may be repeated",
+        "Restore only extended attributes whose names match a pattern such " +
+          "as user.*; may be repeated",
       ).argParser(repeated).conflicts("excludeXattr"),
     )
     .addOption(
       new Option(
         "--exclude-xattr <pattern>",
-        "Do not restore extended attributes whose names match; may be repeated",
+        "Do not restore extended attributes whose names match a pattern; may " +
+          "be repeated",
       ).argParser(repeated),
     )
     .addOption(trustOption())
@@ -114,13 +116,14 @@ function xattrsOf(
 }
 
 /**
- * Returns the paths to restore. An empty list, or an empty path in it, stands
- * for all paths. The meaning of the typed paths depends on the restore:
+ * Returns the paths to restore. If the result is empty or contains an empty
+ * path, everything is restored. The meaning of the typed paths depends on the
+ * restore:
  *
  * - For `SNAPSHOT:FOLDER`, they are relative to the folder.
- * - For a restore in place, they are relative to the current directory or, with
- *   `--all`, to the snapshot's directory.
- * - For other restores, see `pathIn`.
+ * - For any other restore in place, they are relative to the current directory
+ *   or, with `--all`, to the snapshot's directory.
+ * - For all other restores, see `pathIn`.
  */
 async function choose(
   repository: Repository,
@@ -141,7 +144,7 @@ async function choose(
 }
 
 /** The advice if the snapshot's own directory cannot be the target. */
-const CHOOSE = "Choose the directory to restore into with --to.";
+const CHOOSE = "Use --to to choose the directory to restore into.";
 
 async function run(
   context: Context,

@@ -73,8 +73,9 @@ export function printPlan(
 /**
  * Prints the result of a restore, and returns the exit code.
  *
- * @param sentence Called with the numbers of restored files, in words. Returns
- * the sentence that is printed.
+ * @param sentence Called with the numbers of restored files, directories, links
+ * and bytes, in words. Returns the beginning of the printed sentence. The
+ * duration of the restore follows it.
  * @param started The time when the restore began, in milliseconds, from
  * `performance.now`.
  */

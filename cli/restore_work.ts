@@ -27,8 +27,9 @@ export interface RestoreWork {
     signal: AbortSignal;
   }): Promise<RestoreResult>;
   /**
-   * Called with the numbers of restored files, in words. Returns the sentence
-   * that is printed.
+   * Called with the numbers of restored files, directories, links and bytes, in
+   * words. Returns the beginning of the printed sentence. The duration of the
+   * work follows it.
    */
   sentence(done: string): string;
 }

@@ -42,7 +42,8 @@ const PASSED_ON = ["SIGTERM", "SIGHUP"] as const;
 /**
  * The time after the end of the command, in milliseconds, during which
  * interrupts are ignored. The terminal sends an interrupt to the command and to
- * this process, and this process might learn of the command's end first.
+ * this process. This process might learn of the command's end before it
+ * receives the interrupt.
  */
 const LATE_INTERRUPT_MS = 200;
 
@@ -67,7 +68,8 @@ export function runCommand(context: Context): Command {
     .passThroughOptions()
     .option(
       "--dir <dir>",
-      "Take snapshots of this directory (default: as `deltar snapshot` does)",
+      "Take snapshots of this directory (default: the one that `deltar " +
+        "snapshot` chooses)",
     )
     .option(
       "--label <text>",
@@ -117,8 +119,8 @@ async function run(
   } catch (error) {
     const isMissing = codeOf(error) === "ENOENT";
     const why = isMissing
-      ? "no such program. Check its name, or use `sh -c` for a command of the " +
-        "shell"
+      ? "no such program. Check the program's name, or use `sh -c` for a " +
+        "shell command"
       : reasonOf(error);
     const what = `cannot run ${words[0]}: ${why}`;
     fail(new DeltarError(isMissing ? "not-found" : "io", what), json, context);
@@ -141,7 +143,7 @@ async function run(
   } catch (error) {
     const own = fail(error, json, context);
     const line = restoreInPlace(before.result.record, before.location);
-    out.note(`the state before the command can be restored: ${line}`);
+    out.note(`restore the state before the command with: ${line}`);
     if (code !== EXIT.done) return code;
     return own === EXIT.interrupted ? own : EXIT.noSnapshot;
   }
@@ -167,8 +169,8 @@ function labelOf(when: "before" | "after", text: string): string {
 
 /**
  * Runs a command on this terminal, and waits for its end. Passes the signals in
- * `PASSED_ON` on to the command. The terminal itself sends an interrupt to both
- * processes.
+ * `PASSED_ON` on to the command. Interrupts need not be passed on, because the
+ * terminal sends them to the command, too.
  *
  * @param words The program and its arguments.
  * @param toError Whether the command's standard output is passed to standard
@@ -203,9 +205,9 @@ async function runProgram(
 }
 
 /**
- * Sends a signal to a process. `ChildProcess.kill` is not used, because in Deno
- * it sends only one signal, and then reports this signal instead of the exit
- * code.
+ * Sends a signal to a process, unless the process has not started or has ended.
+ * `ChildProcess.kill` is not used. In Deno, it sends only one signal, and the
+ * `exit` event then reports this signal instead of the exit code.
  */
 function send(pid: number | undefined, name: NodeJS.Signals): void {
   if (pid === undefined) return;
@@ -221,7 +223,7 @@ function codeOfProcess({ exitCode, signal }: Ended): number {
   return exitCode ?? EXIT.failed;
 }
 
-/** Prints what the command did, and what it changed. */
+/** Prints how the command ended, and what it changed. */
 async function report(
   out: Console,
   words: readonly string[],

@@ -72,8 +72,8 @@ export function scheduleCommand(
       if (system === undefined) {
         throw new DeltarError(
           "unsupported",
-          `no scheduler is supported on ${options.system}. Let your own ` +
-            `scheduler run \`deltar backup ${name}\`.`,
+          `deltar supports no scheduler on ${options.system}. Run ` +
+            `\`deltar backup ${name}\` from a scheduler of your choice.`,
         );
       }
       const { files, next } = system.write({
@@ -169,7 +169,10 @@ function removeScheduleCommand(context: Context): Command {
     });
 }
 
-/** Returns the schedules of the user for a system. */
+/**
+ * Returns the schedules that the user has for an operating system, or an empty
+ * array if deltar supports no scheduler on this system.
+ */
 function schedulesOf(system: string): WrittenSchedule[] {
   return SYSTEMS[system] === undefined
     ? []

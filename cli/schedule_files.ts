@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-/** The interval of a scheduled backup. */
+/** The interval between two runs of a scheduled backup. */
 export type Every = "hour" | "day";
 
 /** A command to run, and when to run it. */
@@ -20,23 +20,29 @@ export interface Schedule {
   home: string;
 }
 
-/** The files to write, by path, and the command that enables the schedule. */
+/**
+ * The text of each file to write, by path, and the command that enables the
+ * schedule after the files are written.
+ */
 export interface ScheduleFiles {
   files: Record<string, string>;
   next: string;
 }
 
-/** A schedule with existing files. */
+/** A schedule that was found on the disk. */
 export interface WrittenSchedule {
   /** The backup's name. */
   name: string;
-  /** The file that contains the time of the backup. */
+  /** The path of the file that contains the time of the backup. */
   file: string;
-  /** All files, and the link that enables the schedule if there is one. */
+  /**
+   * The paths of all files of the schedule, and of the link that enables it, if
+   * there is one.
+   */
   files: string[];
-  /** The times when the backup runs, such as `every day at 12:30`. */
+  /** The times of the backup in words, such as `every day at 12:30`. */
   when: string;
-  /** Whether the system runs the backup; absent if unknown. */
+  /** Whether the schedule is enabled; absent if unknown. */
   isEnabled?: boolean;
   /** The command that stops the schedule after its files are deleted. */
   forget: string;
@@ -44,26 +50,29 @@ export interface WrittenSchedule {
 
 /** A scheduler of an operating system. */
 interface Scheduler {
-  /** Called with a schedule. Returns its files. */
+  /**
+   * Called with a schedule. Returns the files to write and the command that
+   * enables the schedule.
+   */
   write: (schedule: Schedule) => ScheduleFiles;
-  /** Called with the user's home folder. Returns the folder of the files. */
+  /** Called with the user's home folder. Returns the folder for the files. */
   folder: (home: string) => string;
   /**
-   * The pattern of the name of the file that contains the time of a backup. The
+   * The pattern that matches the name of a file with the time of a backup. The
    * pattern captures the backup's name.
    */
   file: RegExp;
   /**
    * Called with the name of a backup, and with the path and the text of the
-   * file that contains its time. Returns the schedule.
+   * file that contains the backup's time. Returns the schedule.
    */
   read: (name: string, file: string, text: string) => WrittenSchedule;
 }
 
 /**
- * Returns the schedules of a user, sorted by name.
+ * Returns the schedules of a user, sorted by file name.
  *
- * @param system The name of the system in `process.platform`.
+ * @param system The operating system: a key of `SYSTEMS`.
  * @param home The user's home folder.
  */
 export function writtenSchedules(
@@ -82,10 +91,10 @@ export function writtenSchedules(
 }
 
 /**
- * Returns when a backup runs, in words.
+ * Returns the times of a backup in words.
  *
- * @param hour The hour of the day, or `undefined` for every hour.
- * @param minute The minute of the hour.
+ * @param hour The hour of the day in digits, or `undefined` for every hour.
+ * @param minute The minute of the hour in digits.
  */
 function whenWords(hour: string | undefined, minute = "0"): string {
   const minutes = minute.padStart(2, "0");
@@ -143,7 +152,7 @@ WantedBy=timers.target
   };
 }
 
-/** Returns the file of a user agent for launchd (launchd.plist(5)). */
+/** Returns the property list of a launchd user agent (launchd.plist(5)). */
 function launchd(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const label = `deltar.backup.${name}`;
@@ -242,7 +251,7 @@ function xml(text: string): string {
     .replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
-/** The schedulers, by the name of the system in `process.platform`. */
+/** The schedulers, by operating system (a value of `process.platform`). */
 export const SYSTEMS: Readonly<Record<string, Scheduler>> = {
   linux: {
     write: systemd,

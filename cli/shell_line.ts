@@ -1,18 +1,18 @@
 import process from "node:process";
 
-/** The part of a command line before the cursor, split into words. */
+/** The last command of a line, up to the cursor, split into words. */
 export interface ShellLine {
   /** The complete words of the command, unquoted, beginning with its name. */
   words: string[];
-  /** The word at the cursor, unquoted; empty after a blank. */
+  /** The word at the cursor, unquoted; empty after a blank or an operator. */
   current: string;
   /** Whether the word at the cursor is the file of a redirection. */
   isRedirection: boolean;
 }
 
 /**
- * Splits the last command of a line into words, up to the cursor, as a POSIX
- * shell does. Runs nothing. Expands only `~/` and exported variables that are
+ * Splits the last command of a line into words, as a POSIX shell does, but
+ * without running anything. Expands only `~/` and exported variables that are
  * not empty; other expansions are kept as written.
  *
  * @param line The line up to the cursor.
@@ -35,7 +35,10 @@ export function parseLine(line: string): ShellLine {
   }
 }
 
-/** Removes the quotes from a word, and expands exported variables. */
+/**
+ * Returns a word without its quotes, with the values of exported variables in
+ * place of `$NAME` and `${NAME}`. Keeps a variable that is unset or empty.
+ */
 export function unquote(word: string): string {
   return new Lexer(word, false).next().text;
 }
@@ -52,8 +55,8 @@ class Lexer {
   #at = 0;
 
   /**
-   * Reads the words of a line, or the whole line as one word if `splits` is
-   * false.
+   * Creates a lexer for the words of a line, or for the whole line as one word
+   * if `splits` is false.
    */
   constructor(line: string, splits = true) {
     this.#line = line;
@@ -143,8 +146,8 @@ class Lexer {
   }
 
   /**
-   * Returns the text that a sticky pattern matches at the current position, and
-   * moves the position past this text.
+   * Returns the text that a sticky pattern matches at the current position, or
+   * an empty string, and moves the position past this text.
    */
   #take(pattern: RegExp): string {
     pattern.lastIndex = this.#at;

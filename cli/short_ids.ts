@@ -1,11 +1,10 @@
-/** The pattern of the end of an id that `shortIds` can return. */
+/** The pattern of the short form at the end of a snapshot id. */
 const END = /[0-9a-f]{6}(?:-safety)?$/;
 
 /**
- * Returns the short form of each snapshot id, by the whole id. The short form
- * is the last six hexadecimal digits, followed by `-safety` for a safety
- * snapshot. An id whose short form would not name exactly one snapshot is
- * returned whole.
+ * Returns a map from each snapshot id to its short form: the last six
+ * hexadecimal digits, followed by `-safety` for a safety snapshot. If the short
+ * form would not name exactly one snapshot, the map has the whole id instead.
  *
  * A short form must not be a label or the beginning of another id, because
  * `Repository.find` compares a name first with labels, and then with both ends

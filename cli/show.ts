@@ -51,11 +51,11 @@ export function showCommand(context: Context): Command {
 /** The changes of a snapshot since an earlier snapshot. */
 interface Compared {
   before: SnapshotRecord;
-  /** The changes. The old path of a renamed file does not count as deleted. */
+  /** The changes. A renamed file is not also listed as deleted. */
   changes: Change[];
   /** The folders with changes, those with the most changes first. */
   folders: FolderChanges[];
-  /** The paths that the snapshot excluded or skipped. */
+  /** The files and folders that were excluded or skipped, by path. */
   skips: ReadonlyMap<string, Skipped>;
 }
 
@@ -117,10 +117,10 @@ async function run(
 }
 
 /**
- * Returns the previous snapshot that the same machine took of the same
- * directory, if there is one. For a safety snapshot, returns `undefined`,
- * because a safety snapshot holds only the paths that a restore was about to
- * change.
+ * Returns the snapshot before the given one, of the same directory and by the
+ * same machine, or `undefined` if there is none. Ignores safety snapshots, and
+ * returns `undefined` for one, because a safety snapshot holds only the paths
+ * that a restore, undo or redo was about to change.
  */
 async function previousOf(
   repository: Repository,
@@ -202,7 +202,7 @@ function* describe(
   yield `  repository  ${showPath(location)}`;
 }
 
-/** The reasons why a snapshot is not trusted. */
+/** The texts for a snapshot that is not trusted, by the reason. */
 const TRUST: Readonly<Record<Exclude<RecordTrust, "trusted">, string>> = {
   unsigned: "not trusted: the snapshot is not signed",
   unknown: "not trusted: the signer is unknown",
@@ -212,7 +212,7 @@ const TRUST: Readonly<Record<Exclude<RecordTrust, "trusted">, string>> = {
 
 /**
  * Yields lines about the changes since the previous snapshot: each change or,
- * if there are many, the folders with the most changes.
+ * if there are more than `MAX_SHOWN`, the folders with the most changes.
  */
 function* comparisonLines(
   record: SnapshotRecord,

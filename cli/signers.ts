@@ -9,9 +9,9 @@ export const SIGNERS = "Trust only the keys in this file, in the format of " +
 /**
  * Returns the public keys in a file of trusted signers.
  *
- * @throws {DeltarError} `io` if the file cannot be read; `corrupt` if it is not
- *   a list of signers; `unsupported` or `corrupt` if a key is invalid; `key` if
- *   the file has no Ed25519 key for deltar.
+ * @throws {DeltarError} `io` if the file cannot be read; `corrupt` or
+ *   `unsupported` if a line or a key is invalid; `key` if the file has no
+ *   Ed25519 key that is allowed to sign for deltar.
  */
 export function signersIn(file: string): string[] {
   let text: string;
@@ -34,7 +34,7 @@ export function signersIn(file: string): string[] {
   }
   throw new DeltarError(
     "key",
-    "no Ed25519 key in the list of signers; each line is `NAME ssh-ed25519 KEY`",
+    "no Ed25519 key in the list of signers; write lines like `NAME ssh-ed25519 KEY`",
     { object: file },
   );
 }

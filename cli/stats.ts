@@ -44,8 +44,8 @@ async function run(
   const { out, repository, place } = begun;
   let code: number = EXIT.done;
   const within = treePath(folder);
-  // Without an argument, there might be no snapshot of the current directory.
-  // The command then shows only the numbers of the whole repository.
+  // Without an argument, the last snapshot of the current directory is used. If
+  // there is none, only the numbers of the whole repository are shown.
   const record = snapshot === undefined
     ? (await repository.lastAt(place))?.record
     : await findSnapshot(begun, snapshot);

@@ -42,7 +42,7 @@ export function addStreamOptions(command: Command): Command {
     .option(
       "--from-tar <file>",
       "Take a snapshot of the content of a tar archive (.tar, .tar.gz, " +
-        ".tar.zst) or, with -, of the archive in standard input",
+        ".tar.zst) or, with -, of the archive on standard input",
     )
     .option(
       "--strip-components <number>",
@@ -73,7 +73,7 @@ export function addStreamOptions(command: Command): Command {
     );
 }
 
-/** The options that a snapshot of a stream accepts. */
+/** The options that can be used for a snapshot of a stream, in camel case. */
 const ALLOWED: ReadonlySet<string> = new Set([
   "fromTar",
   "stdin",
@@ -101,15 +101,16 @@ export interface Stream {
   option: "fromTar" | "stdin" | "stdinFromCommand";
   /** The value of this option. */
   value: string;
-  /** The words of the command whose output is stored, or an empty list. */
+  /** The words of the command after `--`; empty without a command. */
   words: readonly string[];
-  /** The absolute path of the directory that the snapshot is listed under. */
+  /** The absolute path under which the snapshot is listed. */
   directory: string;
 }
 
 /**
- * Returns the stream that the options name; `undefined` if the snapshot is of a
- * directory. Ends the program if the options cannot be combined.
+ * Returns the stream that the options name, or `undefined` if the snapshot is
+ * of a directory. Prints an error and ends the program if the options and
+ * arguments cannot be combined.
  *
  * @param command The command that has the options and prints the errors.
  * @param words The arguments of the command.
@@ -158,7 +159,7 @@ export function streamOf(
   }
   const isPiped = isTar && value === "-";
   if (isPiped && options.source === undefined) {
-    fail("an archive in standard input needs --source");
+    fail("an archive on standard input needs --source");
   }
   const directory = absolute(options.source ?? value);
   return { option, value, words, directory };
@@ -166,8 +167,8 @@ export function streamOf(
 
 /**
  * Takes a snapshot of a stream. Creates the repository if it does not exist. If
- * a snapshot with the given time exists already, the stream is not read, and a
- * command is not started.
+ * the source already has a snapshot with the given time, returns this snapshot
+ * without reading the stream or starting the command.
  */
 export async function takeStream(
   context: Context,
@@ -229,7 +230,7 @@ export async function takeStream(
 /**
  * Checks that an archive can be read, before a repository is created.
  *
- * @throws {DeltarError} `not-found` if there is no such file; `io` if the file
+ * @throws {DeltarError} `not-found` if the archive does not exist; `io` if it
  * cannot be read; `unsupported` if it is a directory.
  */
 function checkArchive(file: string, signal: AbortSignal): void {
@@ -303,7 +304,7 @@ function entriesOf(
   );
 }
 
-/** Yields the entries of a root and of one file with the given content. */
+/** Yields an entry for the root, and an entry for a file with this content. */
 async function* oneFile(
   path: string,
   body: AsyncIterable<Uint8Array>,

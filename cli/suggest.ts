@@ -12,8 +12,8 @@ import type { Begun } from "./begin.ts";
 import { showPath, treePath, trimPath } from "./text.ts";
 
 /**
- * The maximum edit distance of a similar path. For a typed path of fewer than
- * six characters, the maximum is half the length of the typed path.
+ * The maximum edit distance between a typed path and a similar path. For a
+ * typed path of fewer than six characters, the maximum is half its length.
  */
 const MAX_EDITS = 3;
 
@@ -73,11 +73,10 @@ export async function findFolder(
 }
 
 /**
- * Returns the path in a snapshot, from the root, for a path that a user typed.
- * With `SNAPSHOT:FOLDER`, the typed path is relative to the folder. Otherwise,
- * the typed path is relative to the current directory. If the snapshot has no
- * such path, but has the typed path in its root, the path is relative to the
- * root.
+ * Returns the path, relative to the root of a snapshot, for a path that a user
+ * typed. With `SNAPSHOT:FOLDER`, the typed path is relative to the folder.
+ * Otherwise, it is relative to the current directory or, if the snapshot has
+ * the typed path only in its root, to the root.
  */
 export async function pathIn(
   repository: Repository,
@@ -95,7 +94,8 @@ export async function pathIn(
 
 /** Joins a folder of a snapshot and a path that a user typed. */
 export function joinPath(folder: string, word: string): string {
-  // In Bun, `join` replaces bytes that are not valid UTF-8.
+  // Bytes that are not valid UTF-8 are escaped, because `join` replaces them in
+  // Bun.
   const path = posix.join(spellPath(folder), spellPath(treePath(word)));
   return trimPath(parsePath(path));
 }
@@ -117,8 +117,8 @@ async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
 }
 
 /**
- * Returns whether a snapshot has an entry at or below a path. Every snapshot
- * has the root.
+ * Returns whether a snapshot has an entry at or below a path. Always returns
+ * `true` for the root, even if the snapshot is empty.
  */
 export async function hasPath(
   repository: Repository,
@@ -135,10 +135,11 @@ export async function hasPath(
  * Checks that at least one of several snapshots has a path.
  *
  * @param repository The repository that has the snapshots.
- * @param records The snapshots.
- * @param path The path.
- * @param within The folder from which a path is suggested. See `suggesting`.
- * @throws {DeltarError} `not-found` if none of them has the path. The message
+ * @param records The snapshots. Nothing is checked if the array is empty.
+ * @param path The path, relative to the root.
+ * @param within The folder in which a similar path is looked for. See
+ * `suggesting`.
+ * @throws {DeltarError} `not-found` if no snapshot has the path. The message
  * suggests a similar path in the last of the snapshots, if there is one.
  */
 export async function checkPath(
@@ -164,10 +165,10 @@ export async function checkPath(
  * similar path, if there is one.
  *
  * @param repository The repository that has the snapshot.
- * @param record The snapshot whose paths are compared.
+ * @param record The snapshot in which a similar path is looked for.
  * @param work Called once, without arguments. Uses paths of the snapshot.
- * @param within The folder of the snapshot from which a path is suggested. The
- * paths in the error are relative to this folder. Default: `""`, the root.
+ * @param within The folder in which a similar path is looked for. The paths in
+ * the error are relative to this folder. Default: `""`, the root.
  */
 export async function suggesting<Result>(
   repository: Repository,
@@ -205,8 +206,8 @@ async function findSimilar(
   path: string,
   within: string,
 ): Promise<string | undefined> {
-  // A comparison takes time in proportion to the product of the lengths of the
-  // two paths.
+  // The time of a comparison is proportional to the product of the lengths of
+  // the two paths, so a very long path is not compared.
   if (path.length > MAX_COMPARED_LENGTH) return undefined;
   const { entries } = await repository.tree(record);
   let best: string | undefined;

@@ -78,7 +78,7 @@ export interface TakeOptions extends ExcludeOptions, FilesFromOptions {
   dryRun?: boolean;
   /**
    * Called with the directory of the snapshot and the turn of the directory's
-   * last snapshot. Returns the turn of an agent to store in the record.
+   * last snapshot. Returns the agent's turn for the record, if there is one.
    */
   turn?: (
     directory: string,
@@ -120,19 +120,23 @@ export interface Taken {
   location: string;
   result: SnapshotResult;
   /**
-   * Whether the snapshot lacks extended attributes because they could not be
-   * read. Always `false` if the directory's last snapshot has none.
+   * Whether a new snapshot was taken without reading extended attributes,
+   * because this runtime cannot read them. Always `false` on Windows, with
+   * `--no-xattrs`, and if the directory's last snapshot has none.
    */
   lacksXattrs: boolean;
   /** The snapshot that the new one is compared with, if there is one. */
   before?: SnapshotRecord;
-  /** Whether the repository did not exist before. */
+  /**
+   * Whether the repository does not exist yet, but would be created without
+   * `--dry-run`. Always `false` without this option.
+   */
   isNewRepository: boolean;
   /** The number of bytes that were read from files. */
   read: number;
 }
 
-/** The directory that the user or the agent names, or the current one. */
+/** The directories that the user or agent names, or the current directory. */
 export interface Source {
   /**
    * The absolute path of the directory, or of the first of several directories.
@@ -149,7 +153,7 @@ export interface Source {
   isNamed: boolean;
 }
 
-/** Returns the source that a command's arguments name, or the default one. */
+/** Returns the directories in the arguments, or else the current directory. */
 export function sourceOf(...directories: string[]): Source {
   const [directory] = directories;
   return {
@@ -160,8 +164,8 @@ export function sourceOf(...directories: string[]): Source {
 }
 
 /**
- * Takes a snapshot of a directory and warns about skipped paths. Creates
- * the repository if it does not exist. With `dryRun`, the snapshot is
+ * Takes a snapshot of one or more directories, and warns about skipped paths.
+ * Creates the repository if it does not exist. With `dryRun`, the snapshot is
  * discarded, and nothing is written.
  */
 export async function takeSnapshot(
@@ -276,7 +280,7 @@ export async function takeSnapshot(
   };
 }
 
-/** Returns the message about the volumes that a failed snapshot has stored. */
+/** Returns the message about volumes that were stored by a run that failed. */
 export function describeKept(volumes: readonly VolumeRecord[]): string {
   const size = volumes.reduce((sum, volume) => sum + volume.size, 0);
   return `${plural(volumes.length, "finished volume")} ` +
@@ -298,9 +302,9 @@ function describeAhead({ id, time }: SnapshotRecord): string {
 }
 
 /**
- * Returns the directory of the snapshot, spelled as in earlier snapshots, and
- * whether the directory has no snapshots yet. Also returns the last snapshot of
- * the directory, and the directories of that snapshot if it has several.
+ * Returns the directory to back up, and whether it has no snapshots yet. The
+ * directory is spelled as in its last snapshot, or else as on the disk. Also
+ * returns this last snapshot and, if it has several directories, these.
  */
 async function directoryIn(
   repository: Repository,
@@ -335,8 +339,8 @@ async function directoryIn(
 }
 
 /**
- * Returns the directories that the user names, or `undefined` if the user does
- * not name several. Refuses a list in which one directory contains all others.
+ * Returns the directories that the user names if there are several, or else
+ * `undefined`. Refuses a list in which one directory contains all others.
  */
 function setOf(
   { places }: Source,
@@ -376,7 +380,7 @@ function checkForSeveral(
   );
 }
 
-/** Returns the absolute paths of several directories. */
+/** Returns the absolute paths of the directories in a set. */
 function directoriesOf({ common, paths }: DirectorySet): string[] {
   return paths.map((path) => join(common, path));
 }
@@ -418,15 +422,15 @@ async function formerRepository(
   if (!holdsRepository(before)) {
     throw fail(
       "not-found",
-      "the default repository of this directory is missing; name the " +
-        "repository that has its snapshots with `--repo`",
+      "the default repository of this directory is missing; use `--repo` to " +
+        "name the repository that has its snapshots",
     );
   }
   if (existsSync(from)) {
     throw fail(
       "exists",
-      "this directory still exists and needs its snapshots. To continue them " +
-        `for another directory, add \`--repo ${shellWord(before)}\`.`,
+      "this directory still exists, so it keeps its default repository. To " +
+        `use this repository anyway, add \`--repo ${shellWord(before)}\`.`,
     );
   }
   return before;
@@ -446,7 +450,10 @@ function refuseToContinue(
   );
 }
 
-/** Returns the directory whose snapshots a new directory continues, if any. */
+/**
+ * Returns the old path of a moved directory if the snapshots of this path are
+ * to be continued, or else `undefined`.
+ */
 async function continuedBy(
   out: Console,
   repository: Repository,
@@ -457,8 +464,8 @@ async function continuedBy(
   const { continueFrom } = options;
   const { location } = repository.storage;
   if (isDefaultRepository(location)) {
-    // `formerRepository` found this default repository if it has snapshots. All
-    // of them are of the directory's old path.
+    // A default repository has the snapshots of one directory. If there are any
+    // already, they are of the old path of the new directory.
     const records = await repository.snapshots({ onDamage: () => {} });
     return records.findLast(({ safety }) => safety === undefined)?.directory;
   }
@@ -476,7 +483,8 @@ async function continuedBy(
 
 /**
  * Returns the former path of a moved directory: the path that the user names
- * or, if the user agrees, the path that is recorded on this machine.
+ * or, if the user agrees, the path that is recorded on this machine. Returns
+ * `undefined` if no snapshots are to be continued.
  *
  * @param repositoryOf Called with the former path. Returns the location of the
  * repository that should have the snapshots of that path.
@@ -531,8 +539,8 @@ async function isToContinue(
 }
 
 /**
- * A fraction of the number of files in the last snapshot. If none of these
- * files is left, a directory with fewer files than this fraction is refused.
+ * A fraction of the number of files in the last snapshot. If all of these files
+ * are gone, a directory with fewer files than this fraction is refused.
  */
 const MAX_EMPTY_SHARE = 0.1;
 
@@ -544,7 +552,7 @@ const MAX_EMPTY_SHARE = 0.1;
 const MIN_FORMER_FILES = 10;
 
 /**
- * Refuses a directory whose disk might not be mounted: no file of the last
+ * Refuses a directory that might be on an unmounted disk: no file of the last
  * snapshot is left, and the directory has few or no other files. Directories
  * with unreadable files are not refused. On a terminal, the user can choose to
  * take the snapshot anyway.
@@ -602,9 +610,7 @@ export function tellOfDamage(out: Console, { message }: DeltarError): void {
   );
 }
 
-/**
- * Prints a path that was skipped. With `--verbose`, prints excluded paths, too.
- */
+/** Warns about a skipped path, or prints an excluded path with `--verbose`. */
 export function tellOfSkipped(out: Console, skipped: Skipped): void {
   const { path, reason, detail } = skipped;
   const what = reason === "changed" ? "not stored exactly" : reason;

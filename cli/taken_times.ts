@@ -4,11 +4,11 @@ import type { Console } from "./console.ts";
 import { thisMachine } from "./machine.ts";
 
 /**
- * Returns the snapshots of a directory that this machine took or that name no
- * machine, by their times in milliseconds since 1970, the oldest first. Safety
- * snapshots are not included.
+ * Returns the snapshots of a directory, by their times in milliseconds since
+ * 1970, the oldest first. Ignores safety snapshots and the snapshots of other
+ * machines, but not snapshots that record no machine.
  *
- * @param directory The name of the directory in the repository.
+ * @param directory The directory, spelled as in the records.
  */
 export async function takenTimes(
   out: Console,

@@ -17,14 +17,14 @@ const RETRY_MS = 5;
 export class Terminal {
   readonly #encoder = new TextEncoder();
   readonly #pause = new Int32Array(new SharedArrayBuffer(4));
-  /** The file descriptors whose readers have closed the pipe. */
+  /** The file descriptors of pipes that their readers have closed. */
   readonly #closed = new Set<number>();
   /** The number of columns of the drawn progress line; 0 if none is drawn. */
   #drawn = 0;
 
   /**
    * Writes text synchronously. If the reader has closed the pipe, as `head`
-   * does, the text is discarded and the work continues with the same exit code.
+   * does, the text is discarded without an error.
    */
   write(fd: number, text: string): void {
     this.writeBytes(fd, this.#encoder.encode(text));
@@ -33,7 +33,8 @@ export class Terminal {
   /**
    * Writes bytes synchronously.
    *
-   * @returns `false` if the reader has closed the pipe.
+   * @returns `true` after all bytes were written, or `false` if the reader has
+   * closed the pipe.
    */
   writeBytes(fd: number, bytes: Uint8Array): boolean {
     if (this.#closed.has(fd)) return false;
@@ -47,8 +48,8 @@ export class Terminal {
           return false;
         }
         if (code !== "EAGAIN") throw placed(error as Error, fd);
-        // The pipe is full and a write does not block, so this process waits
-        // for the reader.
+        // The pipe is full, and a write to it fails instead of waiting, so this
+        // process waits until the reader has read something.
         Atomics.wait(this.#pause, 0, 0, RETRY_MS);
       }
     }
@@ -66,10 +67,9 @@ export class Terminal {
   }
 
   /**
-   * Draws the line of progress and leaves the cursor at the beginning of the
-   * line. If the terminal becomes narrower, the line takes several rows. All of
-   * these are after the cursor, so the control code of the next drawing clears
-   * them.
+   * Draws the progress line and leaves the cursor at its beginning. If the
+   * terminal becomes narrower, the line wraps into several rows. They are all
+   * after the cursor, so the next drawing clears them with `CLEAR`.
    */
   draw(line: string): void {
     const width = process.stderr.columns || 80;
@@ -81,7 +81,7 @@ export class Terminal {
     this.write(2, `\r${text}${rest}\r`);
   }
 
-  /** Clears the line of progress, before other text is written. */
+  /** Clears the progress line, so that other text can be written. */
   clear(): void {
     if (this.#drawn === 0) return;
     // Some terminals ignore the code if the cursor is in the first row and
@@ -98,15 +98,14 @@ export function isDumb(): boolean {
   return process.env.TERM === "dumb";
 }
 
-/** Returns whether control codes can be sent to the user's terminal. */
+/** Returns whether control codes are supported and `NO_COLOR` is not set. */
 function hasCodes(): boolean {
   return !isDumb() && !process.env.NO_COLOR;
 }
 
 /**
- * Returns a text in a color. If `NO_COLOR` is set, if the terminal is dumb, or
- * if `styleText` finds that the stream has no colors, returns the text
- * unchanged.
+ * Returns a text in a color or style. Returns the text unchanged if `NO_COLOR`
+ * is set, or if the terminal or the stream does not support control codes.
  */
 export function paint(
   color: "red" | "green" | "yellow" | "cyan" | "dim" | "bold",

@@ -10,7 +10,7 @@ import { formatDate } from "../shared/text.ts";
 
 export { formatDate };
 
-/** Formats a duration in milliseconds, such as `3.4 s` or `2 min 5 s`. */
+/** Formats a number of milliseconds, such as `3.4 s` or `2 min 5 s`. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 59_950) return `${(milliseconds / 1000).toFixed(1)} s`;
@@ -20,7 +20,11 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Formats a file's time, in nanoseconds since 1970, like `formatDate`. */
+/**
+ * Formats a file's time, given in nanoseconds since 1970, as `formatDate` does.
+ * A time that is too early or too late for a `Date` becomes `@` and the seconds
+ * since 1970.
+ */
 export function formatFileTime(time: bigint): string {
   const part = time % 1_000_000_000n;
   const seconds = (time - part) / 1_000_000_000n - (part < 0n ? 1n : 0n);
@@ -29,8 +33,8 @@ export function formatFileTime(time: bigint): string {
 }
 
 /**
- * Formats a time, in nanoseconds since 1970, as seconds with nine decimals,
- * even if the decimals are zero.
+ * Formats a time, given in nanoseconds since 1970, as seconds with nine
+ * decimals, even if all decimals are zero.
  */
 export function withNanoseconds(time: bigint): string {
   const text = formatTime(time);
@@ -38,15 +42,15 @@ export function withNanoseconds(time: bigint): string {
 }
 
 /**
- * Formats the numbers of a device, such as `8, 1`. Returns `""` for an entry
- * that is not a device.
+ * Formats the major and minor number of a device, such as `8, 1`. Returns `""`
+ * for an entry that is not a device.
  */
 export function deviceText(entry: Entry): string {
   if (entry.kind !== "block" && entry.kind !== "character") return "";
   return `${entry.device.major}, ${entry.device.minor}`;
 }
 
-/** The maximum number of seconds before or after 1970 in a `Date`. */
+/** The maximum number of seconds between 1970 and the time of a `Date`. */
 const MAX_SECONDS = 8_640_000_000_000n;
 
 /**
@@ -78,7 +82,10 @@ const UNSHOWN =
 const IN_EMOJI =
   /(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?)(?:\u200d(?=\p{Extended_Pictographic})|\ufe0f)|(?<=[0-9#*])\ufe0f(?=\u20e3)/gu;
 
-/** Formats a text for a terminal. Unsafe characters become JSON escapes. */
+/**
+ * Formats a text for a terminal. Escapes the characters that `UNSHOWN` matches,
+ * except those that emoji need.
+ */
 export function showText(text: string): string {
   return PLAIN.test(text) ? text : escapeUnshown(text);
 }
@@ -103,16 +110,16 @@ function escaped(char: string): string {
   ).join("");
 }
 
-/** The pattern of the control codes of colors and of line ends. */
+/** The pattern of a control code for a color or style, or of a line feed. */
 // deno-lint-ignore no-control-regex
 const COLORS = /(\x1b\[\d{1,2}m|\n)/;
 
 /**
  * Formats several lines for a terminal like `showText`, but keeps line feeds,
- * and removes secrets as `redact` does.
+ * and replaces secrets as `redact` does.
  *
- * @param isPainted Whether to keep colors. Colors in paths and other text from
- * outside must be escaped already.
+ * @param isPainted Whether to keep the control codes of colors. The caller must
+ * have escaped those in paths and other input.
  */
 export function showLines(text: string, isPainted = false): string {
   const told = redact(text);
@@ -122,9 +129,9 @@ export function showLines(text: string, isPainted = false): string {
 }
 
 /**
- * Matches a user and password, or a token, in a URL. A password can contain a
- * slash that is not escaped. `host:8080/` is not matched: digits before a slash
- * are a port.
+ * Matches the beginning of a URL with a user, a user and password, or a token,
+ * up to the `@`. A password can contain an unescaped slash. Digits between a
+ * colon and a slash are a port, so `http://host:8080/a@b` is not matched.
  */
 const SECRET =
   /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#"'<>\\]+|[^\s/:@"']*:(?!\d+\/)[^\s"'<>]+)@/gi;
@@ -147,9 +154,9 @@ const SPELLED = /\\udc[89a-f][0-9a-f]|\\\\x(?:5c|[89a-f][0-9a-f])/;
 
 /**
  * Formats a value as JSON that is safe to print on a terminal. Escapes the
- * characters that `showText` escapes, even in emoji. Removes secrets, as
- * `redact` does, from the texts in all fields that are not in `OWN`. Paths that
- * are not valid UTF-8 are spelled as in `showPath`.
+ * characters that `UNSHOWN` matches, even in emoji. Replaces secrets, as
+ * `redact` does, in the texts of all fields that are not in `OWN`. Paths, and
+ * texts that are not valid Unicode, are spelled by `spellPath`.
  */
 export function toJson(value: unknown): string {
   let json = JSON.stringify(value);
@@ -167,14 +174,14 @@ export function toJson(value: unknown): string {
 }
 
 /**
- * Matches characters that take no column: combining marks and format
- * characters.
+ * Matches a character that takes no column of a terminal: a combining mark or a
+ * format character.
  */
 const NARROW = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 
 /**
- * Returns the beginning of a text that fits into a number of columns of a
- * terminal.
+ * Returns the longest beginning of a text that fits into a number of columns of
+ * a terminal.
  */
 export function fitColumns(text: string, columns: number): string {
   let left = columns;
@@ -190,8 +197,8 @@ export function fitColumns(text: string, columns: number): string {
 /**
  * Returns the number of columns that a text takes in a terminal. Characters of
  * ambiguous width count as one column. For emoji that consist of several
- * characters, the number can be wrong, because terminals show such emoji in
- * different widths.
+ * characters, the number can be wrong, because the width of such emoji depends
+ * on the terminal.
  */
 export function columnsOf(text: string): number {
   let columns = 0;
@@ -206,11 +213,12 @@ function widthOf(char: string): number {
 
 /**
  * Returns the path in a snapshot for a path that the user typed: without `./`
- * at the beginning and `/` at the end, and `""` for `.`. Escapes of `showPath`,
- * such as `\xff`, are turned into the bytes that they stand for.
+ * at the beginning and `/` at the end, and `""` for `.`. Except on Windows, the
+ * escapes of `showPath`, such as `\xff`, become the bytes that they stand for.
  */
 export function treePath(word: string): string {
-  // On Windows, where names are always Unicode, a backslash separates folders.
+  // On Windows, names are always Unicode, so they need no escapes, and a
+  // backslash separates folders.
   const path = process.platform === "win32" ? word : parsePath(word);
   return trimPath(path);
 }

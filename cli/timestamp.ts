@@ -3,8 +3,9 @@ import { InvalidArgumentError } from "commander";
 /**
  * Matches a date, with or without a time and a time zone: `2024-01-31`,
  * `2024-01-31-120000`, `2024-01-31 12:00`, `20240131T120000Z`,
- * `2024-01-31T12:00:00.123+01:00`, `2024/01/31`. No digit may directly precede
- * the date, or follow it directly or after one of `-`, `_`, `.` and `:`.
+ * `2024-01-31T12:00:00.123+01:00`, `2024/01/31`. Does not match if there is a
+ * digit directly before the date, or if a digit follows the match directly or
+ * after one of `-`, `_`, `.` and `:`.
  */
 const TIMESTAMP =
   /(?<!\d)(\d{4})([-_./\\]?)(\d\d)\2(\d\d)(?:[-_. T@/\\]?(\d\d)([-_.:]?)(\d\d)(?:\6(\d\d)(?:[.,](\d{1,9}))?)?)?( ?(?:Z|UTC)|[+-]\d\d:?\d\d)?(?![-_.:]?\d)/g;
@@ -26,12 +27,13 @@ export function timestampIn(name: string): number | undefined {
 }
 
 /**
- * Parses the time of a snapshot: a date and a time in one of the forms of
- * `timestampIn`, or `@` and a number of seconds since 1970.
+ * Parses the time of a snapshot: a date, with or without a time, in a form that
+ * `TIMESTAMP` matches, or `@` and a number of seconds since 1970. A date that
+ * has no time stands for the beginning of the day.
  *
  * @returns The time in milliseconds since 1970.
- * @throws {InvalidArgumentError} If the text is not a time, or the time is in
- * the future.
+ * @throws {InvalidArgumentError} If the text is not a valid time, or is a time
+ * in the future.
  */
 export function parseTimestamp(text: string): number {
   const [, seconds] = /^@(\d{1,12}(?:\.\d{1,9})?)$/.exec(text) ?? [];

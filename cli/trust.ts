@@ -13,21 +13,26 @@ export function trustOption(): Option {
   );
 }
 
-/** The error that stops the work before it begins, to ask the user first. */
+/**
+ * An error that stops a restore before anything is changed, so that the user
+ * can be asked.
+ */
 class Doubt extends Error {}
 
 /**
  * Runs a restore, undo or redo. If the repository belongs to another user and
  * has owners, set-user-ID or set-group-ID bits, devices, or `trusted.*` or
  * `security.*` attributes to restore, asks on the terminal whether to restore
- * these.
+ * them.
  *
- * @param out The output. No question is asked if the output is JSON.
- * @param trust Whether `--trust-repository` was given.
+ * @param out The output. If the output is JSON, no question is asked.
+ * @param trust Whether `--trust-repository` was given. If so, no question is
+ * asked.
  * @param signal Stops the wait for an answer.
- * @param work Called with whether the repository is trusted and, if a question
- *   can be asked, with a callback for the plan. After the question, called
- *   again with the answer.
+ * @param work Carries out the restore. Called with `trust` and, if a question
+ * might be asked, with `onPlan`. `work` must pass the plan to `onPlan` before
+ * it changes anything. If a question has to be asked, `onPlan` throws an error.
+ * After the question, `work` is called again, with the answer as `trust`.
  */
 export async function askingForTrust<Result>(
   out: Console,
@@ -48,8 +53,7 @@ export async function askingForTrust<Result>(
   } catch (error) {
     if (!(error instanceof Doubt)) throw error;
   }
-  const question =
-    "This repository belongs to another user. Restore its owners, " +
+  const question = "This repository belongs to another user. Restore owners, " +
     "set-user-ID and set-group-ID bits, devices, and trusted.* and " +
     `security.* attributes for ${plural(count, "path")}?`;
   return await work({ trust: await ask(out, question, signal) });

@@ -33,7 +33,7 @@ export function turnFields(turn: AgentTurn): Record<string, unknown> {
 export function printTurns(out: Console, turns: readonly AgentTurn[]): void {
   if (turns.length === 0) {
     out.line(
-      "No turns of an agent are recorded. `deltar hook` records them.",
+      "No turns of AI agents are recorded. `deltar hook` records them.",
     );
     return;
   }
@@ -62,12 +62,13 @@ export function printTurns(out: Console, turns: readonly AgentTurn[]): void {
 }
 
 /**
- * Returns the turn that the user names. The name is `last`, the number of the
- * turn, or the number with the session or the agent, such as `3@SESSION`. If a
- * session has used a number twice, the number names the newer turn.
+ * Returns the turn that the user names: `last`, the number of the turn, or the
+ * number, `@` and the beginning of the session's id, such as `3@SESSION`. If
+ * the agent gave no session, the agent's name takes the place of the id. If a
+ * session has used a number twice, the number stands for the newer turn.
  *
- * @throws {DeltarError} `not-found` if there is no such turn, or if two
- * sessions have a turn with this number.
+ * @throws {DeltarError} `not-found` if no turn has this name, or if turns of
+ * several sessions have it.
  */
 export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
   const fail = (what: string) =>
@@ -80,7 +81,7 @@ export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
       lastOfTurn(a).id < lastOfTurn(b).id ? -1 : 1
     ).at(-1);
     if (last !== undefined) return last;
-    throw fail("no turns of an agent are recorded for this directory");
+    throw fail("no turns of AI agents are recorded for this directory");
   }
   const [, number, session] = /^(\d+)(?:@(.+))?$/.exec(name) ?? [];
   const found = turns.filter((turn) =>
@@ -95,12 +96,12 @@ export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
   throw fail(
     found.length === 0
       ? `no turn ${JSON.stringify(name)} is recorded for this directory`
-      : `${sessions.size} sessions have a turn ${number}; add the beginning of ` +
-        `the session's id, such as ${number}@${sessionOf(found[0])}`,
+      : `${sessions.size} sessions have a turn ${number}; add "@" and the ` +
+        `beginning of the session's id, as in ${number}@${sessionOf(found[0])}`,
   );
 }
 
-/** Returns the session or, if the agent gave none, the name of the agent. */
+/** Returns the session's id or, if the agent gave none, the agent's name. */
 function sessionOf({ session, agent }: AgentTurn): string {
   return session ?? agent;
 }

@@ -13,8 +13,8 @@ export function undeleteCommand(context: Context): Command {
   return new Command("undelete")
     .argument(
       "[snapshots...]",
-      "Ids of removed snapshots, or their beginnings or ends (default: list " +
-        "all)",
+      "Ids of removed snapshots, or beginnings or ends of these ids (default: " +
+        "list all)",
     )
     .action(async (snapshots: string[], options: CommonOptions) => {
       context.code = await run(context, snapshots, options);

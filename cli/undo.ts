@@ -39,7 +39,7 @@ export function revertCommand(
     command
       .option(
         "--turn <turn>",
-        "Undo only what a turn of an AI agent changed: its number, or last",
+        "Undo only the changes of a turn of an AI agent; <turn> is its number, or last",
       )
       .option(
         "--force",
@@ -53,7 +53,7 @@ export function revertCommand(
     )
     .option(
       "--all",
-      `${verb} the restore outside the current directory too`,
+      `${verb} changes outside the current directory too`,
     )
     .addOption(trustOption())
     .option("--dry-run", "Show what would change without changing anything")
@@ -70,10 +70,11 @@ export function revertCommand(
 }
 
 /**
- * Returns the directory that was restored into, and the path of `place` below
- * it. If a directory that contains `place` has snapshots, and there was no
- * restore into `place`, returns that directory. In all other cases, returns
- * `place`.
+ * Returns, as `target`, the directory in which a restore is undone or redone,
+ * and, as `below`, the path of `place` in this directory. If nothing was
+ * restored into `place` itself, and a directory that contains `place` has
+ * snapshots, `target` is that directory. In all other cases, `target` is
+ * `place`, and `below` is empty.
  */
 export async function targetAt(
   repository: Repository,
@@ -87,9 +88,9 @@ export async function targetAt(
 }
 
 /**
- * Opens the repository that `target` was restored from. This is the repository
- * of the current directory if `target` was restored from that repository, or if
- * `target` has no repository. In all other cases, it is the repository of
+ * Opens the repository that can undo a restore into `target`. This is the
+ * repository of the current directory if it has a record of such a restore, or
+ * if `target` has no repository. In all other cases, it is the repository of
  * `target`.
  */
 async function beginFor(

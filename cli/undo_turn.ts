@@ -24,8 +24,9 @@ interface Options extends CommonOptions, RestoreWorkOptions {
 }
 
 /**
- * Undoes what a turn of an agent changed in a directory or, with `all`, in the
- * whole directory of the turn's snapshots. Returns the exit code.
+ * Undoes the changes of a turn of an agent in one directory, by default the
+ * current one. With `all`, undoes them in the whole directory of the turn's
+ * snapshots. Returns the exit code.
  */
 export async function undoTurn(
   context: Context,
@@ -54,11 +55,11 @@ export async function undoTurn(
       throw new DeltarError(
         "not-found",
         `turn ${begun.turn} has no snapshot yet, because ${UNFINISHED}; ` +
-          "without `--dry-run`, all changes made so far count as changes of the turn",
+          "to undo all changes made so far, run the command without `--dry-run`",
       );
     }
-    // Throws if the snapshot is from another system. Its directories do not
-    // exist on this system.
+    // Before a snapshot is taken, this call throws an error if the directory is
+    // a path of another operating system, such as `C:\work` on Linux.
     target(newest);
     out.warn(
       `${UNFINISHED}; all changes made so far count as changes of the turn`,
@@ -78,8 +79,8 @@ export async function undoTurn(
         `${UNFINISHED}; all changes made so far count as changes of the turn`,
       );
       await takeEnd(repository, last, turn, signal);
-      // Meanwhile, another session might have begun a turn, which is now the
-      // last.
+      // Another session might have begun a turn meanwhile, and `last` would now
+      // name that turn. So the turn is found by its first snapshot.
       const [{ id }] = turn.snapshots;
       turn = turnsIn(await recordsNow()).find(({ snapshots }) =>
         snapshots[0].id === id
@@ -111,9 +112,10 @@ function isSameTurn(one: NamedTurn, two: NamedTurn): boolean {
 }
 
 /**
- * Returns the turn that the user names, if an agent has begun the turn but no
- * snapshot of the turn exists, because the hook has found no change so far.
- * The name `last` means such a turn if its number is the highest.
+ * Returns the turn that the user names if an agent has begun the turn but no
+ * snapshot of it exists, because the hook has found no change so far. In all
+ * other cases, returns `undefined`. `last` names such a turn only if its number
+ * is higher than the numbers of all turns that have snapshots.
  *
  * @param directory The directory of the snapshots.
  * @param turns The turns that have snapshots.
@@ -141,8 +143,8 @@ function begunTurn(
 /**
  * Takes the last snapshot of a turn.
  *
- * @param like The newest snapshot of the turn's directories. The last snapshot
- * of the turn uses the same rules.
+ * @param like The snapshot that has the directories and rules for the new
+ * snapshot.
  */
 async function takeEnd(
   repository: Repository,

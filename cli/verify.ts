@@ -29,9 +29,9 @@ interface Options extends CommonOptions {
 }
 
 /**
- * The maximum number of files that are printed for each damaged object, and the
- * maximum number of printed objects that no snapshot needs. The JSON output has
- * all files and objects.
+ * The maximum number of paths that are printed in one list: of files that
+ * cannot be restored because of one damaged object, or of objects that no
+ * snapshot needs. The JSON output has all files and objects.
  */
 const MAX_NAMED = 20;
 
@@ -43,8 +43,8 @@ const NEXT: Record<DamageKind, string> = {
     "`deltar repair` makes new snapshots of the entries that can be read, and " +
     "moves the old records to damaged/",
   content:
-    "`deltar repair` makes new snapshots of the files that are left; then " +
-    "take a snapshot to store again the files that are still on the disk",
+    "`deltar repair` makes new snapshots of the files that can be read; then " +
+    "take a snapshot, so that lost files that are still on the disk are stored again",
   note:
     "no snapshot in the list needs this object; `deltar repair` corrects the " +
     "object, or moves it to damaged/",
@@ -131,7 +131,7 @@ async function run(context: Context, options: Options): Promise<number> {
   return code;
 }
 
-/** Returns the last line, which sums up the result. */
+/** Returns the last line of the output, which sums up the result. */
 function conclusion(damaged: number, isLossy: boolean, data: boolean): string {
   const found = damaged > 0
     ? `Found ${plural(damaged, "damaged object")}`
@@ -171,7 +171,7 @@ function tellUnrecorded(
   out.line(
     wasThere
       ? "  the record was lost, so the snapshot cannot be read"
-      : "  the snapshot was interrupted just before its end, or its record was lost",
+      : "  the snapshot was interrupted just before its record was stored, or the record was lost",
   );
   out.line(
     "  next: if the record was lost, bring it back from a copy of this " +

@@ -9,8 +9,8 @@ import { signersIn } from "./signers.ts";
 import { showPath, showText } from "./text.ts";
 
 /**
- * The maximum number of names that are printed. The JSON output has all of
- * them.
+ * The maximum number of names of objects that are printed in one list. The JSON
+ * output has all names.
  */
 const MAX_NAMED = 20;
 
@@ -61,7 +61,7 @@ export async function verifyWithoutKey(
     out.line(
       `Found ${plural(uncovered.length, "key or note", "keys or notes")} ` +
         "without a manifest. Such keys and notes were stored by an earlier " +
-        "version of deltar, or are forged. They could not be compared:",
+        "version of deltar, or are forged. They were not checked:",
     );
     tellNames(out, uncovered);
   }

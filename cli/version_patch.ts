@@ -16,11 +16,12 @@ import type { Patched } from "./patch_contents.ts";
 type Entry = NonNullable<PathVersion["entry"]>;
 
 /**
- * Returns the changes from the previous version of a file or folder to a given
- * version.
+ * Returns the changes from the previous version of a file or folder to the
+ * given version, and the two states.
  *
- * @param repository The repository.
- * @param version The version.
+ * @param repository The repository that has the versions.
+ * @param version The new version, which names the previous version, if there is
+ * one.
  * @param signal Stops the reading of trees and files.
  */
 export async function patchedBy(
@@ -66,7 +67,8 @@ async function ofFile(
   { record, recordBefore, path, change, entry, before, from }: PathVersion,
   signal: AbortSignal,
 ): Promise<Patched> {
-  // A renamed file has the content that it had under its old path.
+  // A renamed file has the same content as before, so its entry, with the old
+  // path, also describes the previous version.
   const renamed = change === "renamed" && entry !== undefined &&
       from !== undefined
     ? { ...entry, path: from }
@@ -102,8 +104,8 @@ function changesOf(
 }
 
 /**
- * Returns a state with the given entry, if there is one, and with the file that
- * the entry links to, if it is a hard link.
+ * Returns a state that has only the given entry, if there is one. If the entry
+ * is a hard link, the state also has the file that the entry links to.
  */
 async function fileState(
   repository: Repository,

@@ -47,8 +47,8 @@ interface Fate {
   /** Whether the path is included. */
   kept: boolean;
   /**
-   * The rule that excludes the path, or the fault that makes a snapshot skip
-   * the path.
+   * The reason why the path is not included: a rule that excludes it, or a
+   * fault. Absent if the path is included.
    */
   why?: string;
 }
@@ -56,11 +56,14 @@ interface Fate {
 /** The answer of `deltar why` for a path. */
 interface Answer extends Fate {
   path: string;
-  /** The options that were applied. Absent if the user names a snapshot. */
+  /**
+   * The exclude options that the user typed, as words. Absent if the user names
+   * a snapshot.
+   */
   options?: string[];
   /**
-   * The answer with the options of the last snapshot, if it differs from the
-   * answer with `options`.
+   * The answer for the options of the last snapshot. Absent if these options
+   * give the same answer as `options`.
    */
   last?: Fate & { snapshot: string; options: string[] };
   /**
@@ -73,7 +76,7 @@ interface Answer extends Fate {
 /** Makes the command `deltar why`. */
 export function whyCommand(context: Context): Command {
   return addExcludeOptions(new Command("why"))
-    .argument("<path>", "A file or folder of the directory")
+    .argument("<path>", "A file or folder in the directory")
     .argument("[snapshot]", `${FOLDER_HELP} (default: the next snapshot)`)
     .addHelpText("after", NOTES)
     .action(async (path, snapshot, options) => {
@@ -121,7 +124,15 @@ async function run(
 /** The words before the reason why a path cannot be read. */
 const UNREADABLE = "cannot be read: ";
 
-/** Returns a phrase that says whether a path is included and, if not, why. */
+/**
+ * Returns a phrase that says whether a path is included and, if not, why.
+ *
+ * @param fate Whether the path is included, and the reason if not.
+ * @param by The words that follow the verb, such as ` with --exclude tmp`. They
+ * begin with a space, or are empty.
+ * @param isSkipped Whether a fault, and not a rule, is the reason. By default,
+ * the text of the reason shows this.
+ */
 export function fateWords(
   { kept, why = "" }: Fate,
   by: string,
@@ -135,6 +146,12 @@ export function fateWords(
 /**
  * Returns whether the next snapshot would include a path, and the reason if
  * not.
+ *
+ * @param context The context of the command.
+ * @param word The path, as the user typed it.
+ * @param options The options for the next snapshot.
+ * @throws {DeltarError} `not-found` if the path is not in the directory, or if
+ * the path does not exist and no rule would exclude it.
  */
 export async function whyNext(
   context: Context,
@@ -193,7 +210,7 @@ export async function whyNext(
   return answer;
 }
 
-/** Returns the exclude options as typed. */
+/** Returns the exclude options that the user typed, as words. */
 function typedOptions(options: Options): string[] {
   const { exclude, iexclude, excludeFile = [], ...more } = options;
   return [
@@ -231,6 +248,10 @@ function whyNot(walker: Walker, path: string): string | undefined {
 
 /**
  * Returns the fault that prevents reading a file or folder, if there is one.
+ *
+ * @param place The path of the file or folder on this machine.
+ * @param isLast Whether this is the path that the user named. Otherwise, it is
+ * a folder above that path.
  */
 function faultAt(place: string, isLast: boolean): string | undefined {
   try {

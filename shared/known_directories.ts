@@ -41,17 +41,22 @@ const MAX_NOTE_BYTES = 1 << 16;
 
 /** Functions of the library that identify places on the disks. */
 export interface Places {
-  /** Returns a path without symlinks. */
+  /**
+   * Returns the absolute path of a file or folder, with all symlinks resolved.
+   */
   truePlace(path: string): string;
   /**
    * Returns the mount point of the file system that contains a path, and a
-   * fingerprint: a text that differs between file systems with the same mount
-   * point.
+   * fingerprint: a text that differs between file systems that are mounted
+   * there at different times.
    */
   fileSystemOf(path: string): { mount: string; fingerprint: string };
 }
 
-/** The directories that have snapshots, as notes in a folder record them. */
+/**
+ * The directories of this machine that have snapshots. Each directory is
+ * recorded in a note, and all notes are in one folder.
+ */
 export class KnownDirectories {
   readonly #notes: string;
   readonly #places: Places;
@@ -60,7 +65,7 @@ export class KnownDirectories {
    * Makes an instance for a folder of notes.
    *
    * @param notes The folder of the notes. It need not exist.
-   * @param places Functions of the library.
+   * @param places Functions that resolve a path and identify its file system.
    */
   constructor(notes: string, places: Places) {
     this.#notes = notes;
@@ -69,13 +74,14 @@ export class KnownDirectories {
 
   /**
    * Records that the snapshots of a directory are in a repository. An empty
-   * directory is not recorded.
+   * directory is not recorded. Errors are ignored.
    */
   remember(directory: string, repository: string): void {
     try {
       const identity = this.#identityOf(directory);
       const sums = sumsOf(directory, identity);
-      // An empty directory cannot be recognized.
+      // After a move, an empty directory could not be recognized, because it
+      // has no names to compare.
       if (sums.length === 0) return;
       const text = `${
         JSON.stringify({ directory, repository, identity, sums })
@@ -168,9 +174,9 @@ function isMostlyIn(
 }
 
 /**
- * Returns the checksums of the names in a directory. The checksums depend on
- * the directory's identity, so that equal names in two directories have
- * different checksums.
+ * Returns the checksums of the first `MAX_NAMES` names in a directory, in
+ * sorted order. The checksums also depend on the directory's identity, so that
+ * equal names in two directories have different checksums.
  */
 function sumsOf(directory: string, identity: string): string[] {
   return readdirSync(directory).sort().slice(0, MAX_NAMES)

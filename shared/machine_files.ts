@@ -3,8 +3,8 @@
  *
  * The id and the key are created on first use, in the files `machine` and
  * `signing_key` of the configuration folder. If `DELTAR_MACHINE` is set, its
- * value is the id instead, because a container can lose both its host name and
- * its configuration folder.
+ * value is the id instead. Containers need this variable, because a new
+ * container can have another host name and an empty configuration folder.
  *
  * @module
  */
@@ -45,9 +45,9 @@ export interface MachineFiles {
  * derived from the host name. If the key file cannot be created, the machine
  * has no key.
  *
- * @param makeKey Called with a comment if there is no key yet. Returns the text
- * of a new private key with this comment. Without this callback, no file is
- * created.
+ * @param makeKey Called with the comment of the key if there is no key yet.
+ * Returns the text of a new private key with this comment. Without this
+ * callback, neither file is created.
  * @throws {Error} The system's error, if a file exists and cannot be read.
  */
 export async function machineFiles(
@@ -73,8 +73,9 @@ export async function machineFiles(
 
 /**
  * Returns the text of a file, or `undefined` if the file does not exist. If
- * `make` is given, first creates a missing file with the text that `make`
- * returns, unless the system refuses this.
+ * `make` is given, a missing file is first created with the text that `make`
+ * returns. If the system refuses to create the file, the function returns
+ * `undefined`.
  */
 async function kept(
   file: string,

@@ -73,7 +73,7 @@ export function pin(
  * Returns the message about a repository that differs from its pin.
  *
  * @param key The checksum of the location.
- * @param what The difference, a clause with `the repository` as its subject.
+ * @param what The difference, as a clause whose subject is "the repository".
  */
 export function replacedText(key: string, what: string): string {
   return `${what}. Somebody might have replaced the repository. If you replaced it ` +

@@ -3,10 +3,10 @@ import { delimiter, isAbsolute, join } from "node:path";
 import process from "node:process";
 
 /**
- * Returns the files that the name of a program can refer to, in the order in
- * which the system tries them. A name with a slash is itself a path. Any other
- * name is looked for in the folders of `PATH`. On Windows, the extensions in
- * `PATHEXT` are added to the name.
+ * Returns the paths of the existing files that the name of a program can refer
+ * to, in the order in which the system tries them. A name with a slash is
+ * itself a path. Any other name is searched for in the folders of `PATH`. On
+ * Windows, the name is tried as it is and with each extension in `PATHEXT`.
  */
 export function programFiles(name: string): string[] {
   const isWindows = process.platform === "win32";
@@ -25,15 +25,15 @@ export function programFiles(name: string): string[] {
 
 /**
  * Returns the absolute path of the file that the system runs for the name of a
- * program, or `undefined` if there is none. Files in the current directory are
- * ignored.
+ * program, or `undefined` if there is none. Relative paths, such as those of
+ * files in the current directory, are ignored.
  *
  * @param name The name or path of the program.
  */
 export function programFile(name: string): string | undefined {
   const files = programFiles(name).filter((file) => isAbsolute(file));
-  // npm puts a script for sh, which has no extension and which Windows cannot
-  // run, next to `deltar.cmd`.
+  // Next to `deltar.cmd`, npm puts a script for sh that has no extension.
+  // Windows cannot run this script.
   return process.platform === "win32"
     ? files.find((file) => /\.(?:exe|cmd|bat|com)$/i.test(file))
     : files[0];

@@ -19,8 +19,9 @@ export interface RecoverySheet {
 }
 
 /**
- * Returns the text of a recovery sheet. With this page, anyone can read an
- * encrypted repository. The text ends with a newline.
+ * Returns the text of a recovery sheet, which ends with a newline. Anyone who
+ * has the sheet and the encrypted repository can read everything in the
+ * repository.
  */
 export function recoverySheet(
   { location, endpoint, id, recipient, identities, printed }: RecoverySheet,

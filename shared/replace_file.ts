@@ -4,9 +4,12 @@ import { codeOf } from "./error_code.ts";
 
 /** Options for replacing a file. */
 interface ReplaceOptions {
-  /** The permission bits of the file. Default: those that the system sets. */
+  /**
+   * The permission bits of the file. Default: those that the system gives to a
+   * new file.
+   */
   mode?: number;
-  /** Whether the text is flushed to the disk. */
+  /** Whether the text is flushed to the disk. Default: `false`. */
   flush?: boolean;
 }
 

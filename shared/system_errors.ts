@@ -1,4 +1,4 @@
-/** An error of the operating system, in words. */
+/** A description of an error of the operating system. */
 export interface SystemErrorText {
   /** The reason, which is shown after a colon. */
   reason: string;
@@ -20,7 +20,7 @@ export const SYSTEM_ERRORS = {
   EPERM: { reason: "operation not permitted", remedy: CHECK },
   EROFS: {
     reason: "the file system is read-only",
-    remedy: "Mount the file system for writing",
+    remedy: "Remount the file system as writable",
   },
   ENOSPC: { reason: "the disk is full", remedy: "Free some space on the disk" },
   EDQUOT: {
@@ -30,5 +30,5 @@ export const SYSTEM_ERRORS = {
   ENOTDIR: { reason: "a part of the path is not a directory" },
   ENAMETOOLONG: { reason: "the name or path is too long" },
   ELOOP: { reason: "the path leads through too many symlinks" },
-  EIO: { reason: "the disk reports an error" },
+  EIO: { reason: "the disk reported an error" },
 } as const satisfies Record<string, SystemErrorText>;

@@ -26,7 +26,8 @@ export function formatBytes(bytes: number): string {
  * "12,345".
  */
 export function formatCount(count: number): string {
-  // `toLocaleString` would load the runtime's language data.
+  // `toLocaleString` is not used, because it would first load the runtime's
+  // language data.
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 

@@ -10,11 +10,11 @@ const MAX_EDITS = 2000;
 
 /** A run of lines or words that are equal in two texts, or that differ. */
 export interface Run {
-  /** The parts of the old text. */
+  /** The lines or words of the run in the old text. */
   old: readonly string[];
-  /** The parts of the new text. */
+  /** The lines or words of the run in the new text. */
   now: readonly string[];
-  /** Whether the parts are equal. */
+  /** Whether the lines or words are equal in both texts. */
   isSame: boolean;
 }
 
@@ -31,7 +31,10 @@ export interface Hunk {
   runs: Run[];
 }
 
-/** Returns the lines of a text, each with the line feed at its end. */
+/**
+ * Returns the lines of a text, each with the line feed at its end. The last
+ * line has no line feed if the text does not end with one.
+ */
 export function linesOf(text: string): string[] {
   const lines = text.split("\n").map((line) => `${line}\n`);
   const last = lines.pop() ?? "";
@@ -40,14 +43,15 @@ export function linesOf(text: string): string[] {
 }
 
 /**
- * Returns the words of a text, and the blanks between them. Only ASCII blanks
- * separate words, because the text can have any encoding.
+ * Returns the words of a text in order, with the line feeds and the runs of
+ * other blanks between them. Only ASCII blanks separate words, because the text
+ * can have any encoding.
  */
 export function wordsOf(text: string): string[] {
   return text.match(/\n|[ \t\r\f\v]+|[^ \t\n\r\f\v]+/g) ?? [];
 }
 
-/** Returns the runs of two lists of lines or words. */
+/** Compares two lists of lines or words, and returns their runs in order. */
 export async function compareParts(
   old: readonly string[],
   now: readonly string[],
@@ -65,7 +69,10 @@ export async function compareParts(
   ].filter(({ old, now }) => old.length + now.length > 0);
 }
 
-/** Returns the runs of two lists that begin and end with different parts. */
+/**
+ * Compares two lists of lines or words that neither begin nor end with the same
+ * element, and returns their runs in order.
+ */
 async function compareMiddle(
   old: readonly string[],
   now: readonly string[],
@@ -73,8 +80,8 @@ async function compareMiddle(
   const replaced = [{ old, now, isSame: false }];
   if (old.length === 0 || now.length === 0) return replaced;
   const { diffArrays } = await import("diff");
-  // Each part is replaced by a number, because numbers are compared in constant
-  // time, however long the parts are.
+  // Each line or word is replaced by a number, because numbers are compared in
+  // constant time, however long the lines or words are.
   const numbers = new Map<string, number>();
   const numbered = (parts: readonly string[]) =>
     parts.map((part) => {
@@ -120,8 +127,9 @@ function sameRun(parts: readonly string[]): Run {
 /**
  * Returns the hunks of two texts that were compared line by line.
  *
- * @param runs The lines, as `compareParts` returns them.
- * @param context The number of unchanged lines before and after a change.
+ * @param runs The runs of lines, as `compareParts` returns them.
+ * @param context The maximum number of unchanged lines before and after a
+ * change.
  */
 export function hunksOf(runs: readonly Run[], context: number): Hunk[] {
   const hunks: Hunk[] = [];

@@ -17,9 +17,11 @@ export function isTooMuch(directory: string): string | undefined {
 }
 
 /**
- * Returns the absolute path of a directory without symlinks and, on Windows, in
- * the spelling of the disk. VS Code writes the letter of a drive in lower case,
- * and `homedir` returns it in upper case.
+ * Returns the absolute path of a directory, without symlinks and, on Windows,
+ * with the names spelled as on the disk. Paths from different sources can then
+ * be compared: VS Code writes the letter of a drive in lower case, and
+ * `homedir` returns it in upper case. A path that cannot be resolved is only
+ * made absolute.
  */
 export function canonical(directory: string): string {
   try {

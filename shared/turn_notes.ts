@@ -26,7 +26,7 @@ export interface RunningTurn extends SessionTurn {
   session?: string;
 }
 
-/** The time after which the note of a session is deleted, in milliseconds. */
+/** The age above which the note of a session is deleted, in milliseconds. */
 const MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
 
 /** The notes of the last turns of all sessions in a directory. */
@@ -34,7 +34,7 @@ export class TurnNotes {
   readonly #folder: string;
 
   /**
-   * Makes an instance for a directory. No note is read.
+   * Makes an instance for a directory. Reads no notes.
    *
    * @param name The name of the default repository of the directory.
    */
@@ -71,7 +71,7 @@ export class TurnNotes {
   running(): RunningTurn[] {
     return this.#names().flatMap((name) => {
       const note = readNote(join(this.#folder, name));
-      // Notes of earlier versions do not have the agent.
+      // Notes of earlier versions do not contain the name of the agent.
       return note === undefined || note.isOver || note.agent === undefined
         ? []
         : [{ ...note, agent: note.agent }];
@@ -79,10 +79,11 @@ export class TurnNotes {
   }
 
   /**
-   * Returns the number of the next turn, which is greater than the numbers of
-   * all recorded turns.
+   * Returns the number of the next turn, which is greater than `last` and the
+   * numbers of all turns in the notes.
    *
-   * @param last The number of the turn of the last snapshot of the directory.
+   * @param last The number of the turn in which the last snapshot of the
+   * directory was taken. Default: 0.
    */
   next(last = 0): number {
     let highest = last;

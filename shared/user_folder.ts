@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 
-/** The kinds of user folders. */
+/** A kind of folder in which deltar keeps a user's files. */
 export type FolderKind = "data" | "cache" | "config" | "state";
 
 /**

@@ -7,13 +7,14 @@ const ANSWERS: Readonly<
   // cursor.com/docs/agent/hooks: Cursor reads `permission` before it uses a
   // tool, and `continue` before it sends a prompt.
   cursor: { tool: { permission: "allow" }, prompt: { continue: true } },
-  // geminicli.com/docs/hooks/reference: standard output is parsed as JSON.
+  // geminicli.com/docs/hooks/reference: Gemini CLI parses the standard output
+  // of a hook as JSON.
   "gemini-cli": {},
 };
 
 /**
  * Returns the JSON that a hook prints to let an agent continue, or `undefined`
- * for an agent that takes empty output as consent.
+ * for an agent that continues without output from the hook.
  *
  * @param agent The name of the agent, such as `cursor`.
  * @param kind The kind of the event.

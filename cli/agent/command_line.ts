@@ -2,26 +2,30 @@ import { ownCommand } from "../invocation.ts";
 import { programFile } from "../../shared/program_files.ts";
 import { shellWord } from "../text.ts";
 
-/** A command, as one line for each shell in which agents run hooks. */
+/** A command, with one line for each shell in which an agent can run it. */
 export interface CommandLine {
   /** The words of the command. */
   words: string[];
-  /** The line for sh and bash. */
+  /** The line for sh and bash on Linux and macOS. */
   posix: string;
-  /** The line for cmd, and for bash on Windows. */
+  /** The line for cmd and bash on Windows. */
   windows: string;
   /** The line for PowerShell. */
   powershell: string;
-  /** Whether the lines also work on other machines. */
+  /**
+   * Whether the lines also work on other machines that have `deltar` on the
+   * `PATH`.
+   */
   isPortable: boolean;
 }
 
 /**
- * Returns the words that start deltar from a configuration file. In the files
- * of a project, which others might share, this is the name `deltar`. In files
- * below the home folder, it is the absolute path, because a graphical program
- * can have a different `PATH` than the terminal. If `deltar` is not on the
- * `PATH`, returns the words that run this program.
+ * Returns the words that a configuration file needs to start deltar. For a file
+ * of a project, which might be used on other machines, the only word is
+ * `deltar`. For a file of the user's own settings, the only word is the path of
+ * deltar, because a graphical program can have a different `PATH` than the
+ * terminal. If `deltar` is not on the `PATH`, returns the words that run this
+ * program.
  *
  * @param isShared Whether the file is part of a project.
  */
@@ -57,8 +61,8 @@ export function commandLine(
 const PLAIN = /^[\w@%+=:,.\\/~-]+$/;
 
 /**
- * Returns a word, quoted if necessary, so that cmd and bash on Windows read the
- * same word.
+ * Returns a word in a form that cmd and bash on Windows read as the same word:
+ * with slashes instead of backslashes, and quoted if necessary.
  */
 function windowsWord(word: string): string {
   const slashed = word.replaceAll("\\", "/");

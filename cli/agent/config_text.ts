@@ -11,20 +11,20 @@ import { isDeepStrictEqual } from "node:util";
 import { DeltarError } from "../../mod.ts";
 import type { Addition } from "./hosts.ts";
 
-/** A text that was inserted into a file. */
+/** Text that was inserted into another text. */
 export interface Insertion {
   /**
-   * The position, in UTF-16 code units, in the text after all earlier
-   * insertions.
+   * The position, in UTF-16 code units, in the text that already contains all
+   * earlier insertions.
    */
   at: number;
   text: string;
 }
 
 /**
- * The text of a JSON file that may have comments. Additions are inserted into
- * the text. Comments, blanks, line endings and the order of properties are not
- * changed.
+ * The text of a JSON file, which can have comments. `add()` inserts an addition
+ * and keeps the rest of the text as it is, including comments, spaces and line
+ * endings.
  */
 export class ConfigText {
   /** The insertions, in the order in which they were made. */
@@ -35,11 +35,12 @@ export class ConfigText {
   #text: string;
 
   /**
-   * Takes the text of a file, and checks that it is a JSON object.
+   * Takes the text of a file, and checks that it is blank or a JSON object.
    *
    * @param file The path of the file, for errors.
    * @param text The content of the file; empty if the file does not exist.
-   * @throws {DeltarError} `corrupt` if the text is not a JSON object.
+   * @throws {DeltarError} `corrupt` if the text is neither blank nor a JSON
+   * object.
    */
   constructor(file: string, text: string) {
     this.#file = file;
@@ -58,10 +59,11 @@ export class ConfigText {
   }
 
   /**
-   * Inserts an addition, unless it exists. Returns whether it was inserted.
+   * Inserts an element unless the array already has it, or a property unless
+   * one with this name exists. Returns whether the text was changed.
    *
-   * @throws {DeltarError} `corrupt` if a property that the addition needs has a
-   * value of another type.
+   * @throws {DeltarError} `corrupt` if a value on the addition's path is not
+   * the object or array that the addition requires.
    */
   add(addition: Addition): boolean {
     const before = this.#text;
@@ -71,7 +73,8 @@ export class ConfigText {
   }
 
   /**
-   * Returns the number of existing objects and arrays on an addition's path.
+   * Returns the number of objects and arrays that already exist on an
+   * addition's path. The root object is not counted.
    */
   depthOf(addition: Addition): number {
     const path = "array" in addition
@@ -98,20 +101,20 @@ export class ConfigText {
   valueOf(path: readonly (string | number)[]): unknown {
     if (this.#isEmpty) return undefined;
     const node = findNodeAtLocation(this.#root(), [...path]);
-    // `getNodeValue` makes objects without a prototype, which are never deeply
-    // equal to ordinary objects.
+    // `getNodeValue` makes objects without a prototype, which
+    // `isDeepStrictEqual` never considers equal to ordinary objects.
+    // `structuredClone` makes ordinary objects of them.
     return node && structuredClone(getNodeValue(node));
   }
 
   /**
    * Removes an addition if it exists, and the objects and arrays around it that
-   * become empty. A top-level property, such as the version of the file, is
-   * removed only if no other property is left, because other entries might
-   * need it.
+   * become empty. A top-level property, such as `version`, is removed only if
+   * no other property is left, because other entries might need it.
    *
    * @param addition The addition.
-   * @param kept The number of outer objects and arrays on the path of the
-   * addition that stay even if they become empty.
+   * @param kept The number of outermost objects and arrays on the addition's
+   * path, without the root, that stay even if they become empty.
    */
   remove(addition: Addition, kept: number): void {
     if (!this.has(addition)) return;
@@ -130,10 +133,11 @@ export class ConfigText {
 
   /**
    * Deletes a value, and the objects and arrays around it that become empty,
-   * except for the `kept` outermost ones.
+   * except for the root and the `kept` outermost ones below it.
    */
   #delete(path: readonly (string | number)[], kept: number): void {
-    // The parser does not accept byte order marks.
+    // The parser does not accept a byte order mark. A space in its place keeps
+    // all positions the same.
     const text = this.#text.replace(/^\uFEFF/, " ");
     const edited = this.#withoutLast(text, path) ??
       applyEdits(text, modify(text, [...path], undefined, {}));
@@ -147,9 +151,10 @@ export class ConfigText {
   }
 
   /**
-   * Returns the text without a value, if the value is the last of several
-   * elements of an array, or else `undefined`. For such an element, `modify`
-   * makes a correct edit only if a blank precedes the end of the array.
+   * Returns the text without a value if the value is the last of several
+   * elements of an array. Otherwise, returns `undefined`. `modify` removes the
+   * last of several elements correctly only if white space precedes the closing
+   * bracket.
    */
   #withoutLast(
     text: string,
@@ -180,7 +185,7 @@ export class ConfigText {
       this.#put(text.length, whole.text);
       return;
     }
-    // Find the innermost existing object on the path.
+    // The innermost object that already exists on the path gets a new property.
     let depth = path.length - 1;
     while (depth > 0 && this.valueOf(path.slice(0, depth)) === undefined) {
       depth--;
@@ -198,7 +203,14 @@ export class ConfigText {
     );
   }
 
-  /** Inserts a property or an element at the end of an object or array. */
+  /**
+   * Inserts a property or an element at the end of an object or array.
+   *
+   * @param node The object or array.
+   * @param depth The number of objects and arrays around it.
+   * @param make Called once with the indentation of the new line. Returns the
+   * text of the property or element.
+   */
   #insert(node: Node, depth: number, make: (indent: string) => string): void {
     const indent = this.#unit.repeat(depth + 1);
     const child = node.children?.at(-1);
@@ -212,12 +224,14 @@ export class ConfigText {
     }
     const end = child.offset + child.length;
     const rest = this.#text.slice(end, close);
-    // A comma can already follow the last child, after blanks and comments.
+    // A comma can already follow the last child, with white space and comments
+    // between them.
     const comma = /^(?:\s|\/\/[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*,/
       .exec(rest);
     if (comma === null) this.#put(end, ",");
     const from = end + (comma?.[0].length ?? 1);
-    // A comment on the same line belongs to the last child.
+    // A comment on the same line belongs to the last child, so the new line is
+    // inserted after the comment.
     const comment = /^[ \t]*(?:\/\/[^\r\n]*|\/\*[^\n]*?\*\/[ \t]*(?=\r?\n))/
       .exec(this.#text.slice(from));
     this.#put(from + (comment?.[0].length ?? 0), line);
@@ -237,14 +251,17 @@ export class ConfigText {
     const node = findNodeAtLocation(this.#root(), [...path]);
     if (node?.type === type) return node;
     const name = path.map((word) => JSON.stringify(word)).join(".");
-    throw new DeltarError("corrupt", `${name} is not an ${type}`, {
-      object: this.#file,
-    });
+    throw new DeltarError(
+      "corrupt",
+      `${name} is not an ${type}; correct the file, and run the command again`,
+      { object: this.#file },
+    );
   }
 
   #root(): Node {
     const errors: ParseError[] = [];
-    // The parser does not accept byte order marks.
+    // The parser does not accept a byte order mark. A space in its place keeps
+    // all positions the same.
     const root = parseTree(this.#text.replace(/^\uFEFF/, " "), errors, {
       allowTrailingComma: true,
     });
@@ -254,17 +271,21 @@ export class ConfigText {
       : ` (error on line ${
         this.#text.slice(0, errors[0].offset).split("\n").length
       })`;
-    throw new DeltarError("corrupt", `not a JSON object${line}`, {
-      object: this.#file,
-    });
+    throw new DeltarError(
+      "corrupt",
+      `not a JSON object${line}; correct the file, and run the command again`,
+      { object: this.#file },
+    );
   }
 }
 
 /**
  * Removes insertions from a text.
  *
+ * @param text The text after the insertions.
+ * @param insertions The insertions, in the order in which they were made.
  * @returns The text as it was before the insertions.
- * @throws {RangeError} If the text does not contain the insertions.
+ * @throws {RangeError} If an inserted text is not at its position.
  */
 export function withoutInsertions(
   text: string,
@@ -272,7 +293,7 @@ export function withoutInsertions(
 ): string {
   return insertions.toReversed().reduce((rest, { at, text: inserted }) => {
     if (!rest.startsWith(inserted, at)) {
-      throw new RangeError("the text does not contain the insertion");
+      throw new RangeError("the inserted text is not at its position");
     }
     return rest.slice(0, at) + rest.slice(at + inserted.length);
   }, text);

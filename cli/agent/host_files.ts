@@ -4,13 +4,13 @@ import { absolute } from "../location.ts";
 import { commandLine, deltarWords } from "./command_line.ts";
 import type { Commands, ConfigFile, Host, Scope } from "./hosts.ts";
 
-/** Returns the configuration files of a host in a scope. */
+/** Returns the files of a host for a scope, with what deltar writes to them. */
 export function filesOf(host: Host, scope: Scope): ConfigFile[] {
   const root = scope === "user" ? "" : projectFolder();
   return host.files(scope, root, commandsOf(host, scope));
 }
 
-/** Returns the commands that a host runs in a scope. */
+/** Returns the commands of deltar that a host runs in a scope. */
 export function commandsOf(host: Host, scope: Scope): Commands {
   const words = deltarWords(scope === "project");
   return {
@@ -20,8 +20,8 @@ export function commandsOf(host: Host, scope: Scope): Commands {
 }
 
 /**
- * Returns the folder of the project: the nearest folder with `.git`, or else
- * the current folder.
+ * Returns the folder of the project: the current folder or its nearest parent
+ * that contains `.git`, or else the current folder.
  */
 function projectFolder(): string {
   const start = absolute(".");

@@ -10,9 +10,11 @@ export type Scope = "user" | "project";
 
 /** An addition to a JSON file. */
 export type Addition =
-  /** An element to append to an array, which is created if it is missing. */
+  /**
+   * An element to append to the array at a path. A missing array is created.
+   */
   | { array: readonly string[]; item: object }
-  /** A property to add, unless a property with this name exists. */
+  /** A value to add as the property at a path, unless this property exists. */
   | { property: readonly string[]; value: unknown };
 
 /** A configuration file, with the additions to it or its whole text. */
@@ -20,27 +22,27 @@ export type ConfigFile =
   & { path: string }
   & ({ additions: Addition[] } | { text: string });
 
-/** The commands that a host runs. */
+/** The commands of deltar that a host runs. */
 export interface Commands {
-  /** The command of the hook. */
+  /** The command that runs the hook. */
   hook: CommandLine;
-  /** The command of the MCP server. */
+  /** The command that starts the MCP server. */
   server: CommandLine;
 }
 
 /** A program that runs AI agents. */
 export interface Host {
-  /** The name that the user types. */
+  /** The name that the user types, such as `claude-code`. */
   id: string;
-  /** The name that is shown. */
+  /** The name that is shown to the user, such as `Claude Code`. */
   title: string;
   /**
-   * The name of the agent in snapshots. If `isFixed` is false, other agents
-   * also run the hooks in the files of this host, and the input of the hook
-   * determines the name.
+   * The name of the agent in snapshots. If `isFixed` is false, other agents can
+   * also run the hooks in the files of this host. The name is then used only if
+   * the input of the hook does not show which agent ran the hook.
    */
   agent: { name: string; isFixed: boolean };
-  /** The programs that the host installs on the `PATH`. */
+  /** The names of the programs that the host installs on the `PATH`. */
   programs: readonly string[];
   /**
    * Called without arguments. Returns the folder in which the host keeps the
@@ -48,10 +50,11 @@ export interface Host {
    */
   folder: () => string;
   /**
-   * Called for each scope. Returns the files to write.
+   * Called with one scope. Returns the files of this scope, with what deltar
+   * writes to them.
    *
    * @param scope The scope of the hooks.
-   * @param root The folder of the project.
+   * @param root The folder of the project; empty for the scope `user`.
    * @param commands The commands to write into the files.
    */
   files: (scope: Scope, root: string, commands: Commands) => ConfigFile[];
@@ -66,7 +69,11 @@ const isWindows = process.platform === "win32";
 
 /**
  * Returns the folder that an environment variable names, or else the default
- * folder in the home folder.
+ * folder in the home folder. A relative path in the variable is ignored.
+ *
+ * @param name The name of the variable.
+ * @param otherwise The parts of the path from the home folder to the default
+ * folder.
  */
 function folderOf(name: string, ...otherwise: string[]): string {
   const named = process.env[name] ?? "";
@@ -81,7 +88,13 @@ const cursorFolder = () => join(homedir(), ".cursor");
 const opencodeFolder = () =>
   join(folderOf("XDG_CONFIG_HOME", ".config"), "opencode");
 
-/** Returns the additions for hooks in groups, as in Claude Code's settings. */
+/**
+ * Returns one addition for each event: the hook in a group, as in the settings
+ * of Claude Code.
+ *
+ * @param events The matcher of the group by event; `undefined` for no matcher.
+ * @param handler The hook.
+ */
 function groups(
   events: Readonly<Record<string, string | undefined>>,
   handler: object,
@@ -92,12 +105,18 @@ function groups(
   }));
 }
 
-/** Returns the additions for hooks without groups. */
+/** Returns one addition for each event: the hook itself, without a group. */
 function handlers(events: readonly string[], handler: object): Addition[] {
   return events.map((event) => ({ array: ["hooks", event], item: handler }));
 }
 
-/** Returns the addition that registers the MCP server. */
+/**
+ * Returns the addition that registers the MCP server.
+ *
+ * @param property The path of the object that lists the servers.
+ * @param more The type of the server, if the host requires a type, and
+ * arguments to append to the command.
+ */
 function serverAt(
   property: readonly string[],
   { words: [command, ...args] }: CommandLine,
@@ -119,8 +138,8 @@ const VERSION: Addition = { property: ["version"], value: 1 };
 /** The hosts, in the order in which they are shown. */
 export const HOSTS: readonly Host[] = [
   {
-    // code.claude.com/docs/en/hooks, .../mcp. VS Code and Cursor read these
-    // hooks, too.
+    // See code.claude.com/docs/en/hooks and code.claude.com/docs/en/mcp.
+    // VS Code and Cursor also run these hooks.
     id: "claude-code",
     title: "Claude Code",
     agent: { name: "claude-code", isFixed: false },
@@ -142,8 +161,8 @@ export const HOSTS: readonly Host[] = [
           command: isWindows ? hook.windows : hook.posix,
         }),
       },
-      // Claude Code often rewrites the user's list of servers, so the user
-      // adds the server with a command.
+      // Claude Code often rewrites the file with the user's servers, so deltar
+      // does not edit this file. `next` names a command that adds the server.
       ...scope === "project"
         ? [{
           path: join(root, ".mcp.json"),
@@ -181,19 +200,19 @@ export const HOSTS: readonly Host[] = [
       }),
     }],
     next: (_, { server }) =>
-      "Codex runs a new hook only after you have trusted it: type `/hooks` in " +
-      "Codex. To give Codex access to the snapshots, run `codex mcp add deltar -- " +
-      `${shown(server)}\`.`,
+      "Codex runs a new hook only after you have trusted it. To trust it, type " +
+      "`/hooks` in Codex. To give Codex access to the snapshots, run `codex " +
+      `mcp add deltar -- ${shown(server)}\`.`,
   },
   {
     // VS Code reads `command`. Copilot CLI reads `bash` and `powershell`, and
-    // accepts VS Code's names of events. See
+    // accepts the names that VS Code gives to events. See
     // code.visualstudio.com/docs/agents/reference/hooks-reference and
     // docs.github.com/copilot/reference/hooks-reference.
     id: "copilot",
     title: "VS Code and Copilot CLI",
-    // For these events, the input of VS Code and of Copilot CLI can have the
-    // same fields. Both agents are then called `copilot`.
+    // VS Code and Copilot CLI can pass the same fields to the hook. The name of
+    // the agent is then `copilot`.
     agent: { name: "copilot", isFixed: false },
     programs: ["copilot", "code"],
     folder: copilotFolder,
@@ -314,7 +333,7 @@ export const HOSTS: readonly Host[] = [
   },
 ];
 
-/** Returns a command in the form in which the user types it. */
+/** Returns a command as the user can type it in a terminal. */
 function shown({ posix, powershell }: CommandLine): string {
   return isWindows ? powershell : posix.replace("cd / && ", "");
 }

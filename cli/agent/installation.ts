@@ -33,12 +33,15 @@ import { PLUGIN_HEAD, pluginWords } from "./opencode_plugin.ts";
 export interface Change {
   /** The path of the file. */
   path: string;
-  /** The path of the file that is written, after symlinks are followed. */
+  /** The path of the file that is changed, after symlinks are followed. */
   target: string;
   action: "create" | "update" | "delete" | "none";
-  /** The inserted or removed texts. */
+  /**
+   * The texts that an install inserts or an uninstall removes. For an
+   * uninstall, empty if the file was edited after the install.
+   */
   texts: string[];
-  /** Sentences about entries that are not changed. */
+  /** Messages about entries of deltar that stay as they are. */
   notes: string[];
   /** Called to make the change. Returns a function that reverts it. */
   apply: () => () => void;
@@ -54,14 +57,14 @@ interface Entry {
   kept: number;
 }
 
-/** The record of what an install wrote to a file, for the uninstall. */
+/** The record of what an install wrote to a file. An uninstall reads it. */
 interface Receipt {
   /** The SHA-256 of the file after the install, hexadecimal. */
   sum: string;
   insertions: Insertion[];
   entries: Entry[];
   isCreated: boolean;
-  /** The created folders, the innermost first. */
+  /** The folders that the install created, the innermost first. */
   folders: string[];
 }
 
@@ -77,9 +80,9 @@ interface Content {
  * Returns the change that adds deltar's entries to a file, or writes the whole
  * file.
  *
- * @throws {DeltarError} `io` if the file cannot be read or is read-only;
- * `corrupt` if it is not valid; `exists` if the whole file would be replaced,
- * but somebody else wrote or changed it.
+ * @throws {DeltarError} `io` if the file cannot be read or written; `corrupt`
+ * if the file is not UTF-8 or not valid; `exists` if the whole file would be
+ * replaced, but was not written by deltar or was changed later.
  */
 export function installing(file: ConfigFile): Change {
   const { path } = file;
@@ -103,8 +106,8 @@ export function installing(file: ConfigFile): Change {
     return changing(path, content, file.text, next, [file.text]);
   }
   const now = new ConfigText(path, text ?? "");
-  // An earlier install might have written another command. The entries of that
-  // install are therefore removed first.
+  // An earlier install might have written a different command. The entries of
+  // that install are therefore removed first.
   const base = receipt === undefined ? now : new ConfigText(
     path,
     isSame
@@ -126,7 +129,7 @@ export function installing(file: ConfigFile): Change {
     }
   }
   if (config.text === (text ?? "")) return unchanged(path, notes);
-  // Throws if the new text is not valid JSON.
+  // The constructor throws if the new text is not valid JSON.
   new ConfigText(path, config.text);
   const { insertions } = config;
   const next = { isCreated, sum: sumOf(config.text), insertions, entries };
@@ -137,9 +140,9 @@ export function installing(file: ConfigFile): Change {
 /**
  * Returns the change that reverts an install.
  *
- * @throws {DeltarError} `io` if the file cannot be read or is read-only;
- * `corrupt` if it is not valid; `exists` if the whole file would be deleted,
- * but was changed after the installation.
+ * @throws {DeltarError} `io` if the file cannot be read or written; `corrupt`
+ * if the file is not UTF-8 or not valid; `exists` if the whole file would be
+ * deleted, but was changed after the installation.
  */
 export function uninstalling(file: ConfigFile): Change {
   const { path } = file;
@@ -164,8 +167,8 @@ export function uninstalling(file: ConfigFile): Change {
     : withoutEntries(path, text, receipt);
   const notes = "text" in file || isSame ? [] : staying(file, rest);
   if (rest === text) return forgetting(path, receipt, notes);
-  // A file that an install created is deleted only if it is empty: other
-  // entries might have been added since.
+  // A file that an install created is deleted only if nothing is left in it,
+  // because the user or another program might have added entries.
   const isBare = /^\s*(?:\{\s*\}\s*)?$/.test(rest);
   const texts = isSame ? receipt.insertions.map((one) => one.text) : [];
   const next = receipt.isCreated && isBare ? undefined : rest;
@@ -174,7 +177,7 @@ export function uninstalling(file: ConfigFile): Change {
 
 /**
  * Returns the words of the hook's command in a file, or `undefined` if the file
- * has no hook.
+ * does not exist or has no hook of deltar.
  */
 export function hookWordsIn(file: ConfigFile): string[] | undefined {
   const { text } = read(file.path);
@@ -212,7 +215,7 @@ function staying(file: ConfigFile, text: string): string[] {
 }
 
 /**
- * Returns the name of an existing entry for deltar that an addition would
+ * Returns a description of an existing entry for deltar that an addition would
  * repeat or replace, or `undefined` if there is none. An entry for a server
  * counts only if its value differs from that of the addition.
  */
@@ -273,9 +276,9 @@ function forgetting(
  * Returns the change that replaces the text and the receipt of a file.
  *
  * @param text The text, or `undefined` to delete the file.
- * @param receipt The receipt without the folders that will be created, or
- * `undefined` to delete the receipt.
- * @throws {DeltarError} `io` if the file is read-only.
+ * @param receipt The receipt without its folders, or `undefined` to delete the
+ * receipt.
+ * @throws {DeltarError} `io` if the file or its folder cannot be written.
  */
 function changing(
   path: string,
@@ -325,8 +328,9 @@ function changing(
     try {
       const old = readReceipt(path)?.folders ?? [];
       const folders = [...missing, ...old];
-      // The receipt is written first, because a receipt without an install has
-      // no effect.
+      // The receipt is written first. If deltar is then interrupted, a receipt
+      // without an install does no harm, but an uninstall could not revert an
+      // install without a receipt.
       if (receipt) writeNote(path, JSON.stringify({ ...receipt, folders }));
       attempt(path, () => {
         if (text !== undefined) mkdirSync(folder, { recursive: true });
@@ -343,7 +347,10 @@ function changing(
   return { path, target: content.target, action, texts, notes, apply };
 }
 
-/** Returns the missing folders of a path, the innermost first. */
+/**
+ * Returns those of a folder and its parents that do not exist, the innermost
+ * first.
+ */
 function missingFolders(folder: string): string[] {
   const isThere = statSync(folder, { throwIfNoEntry: false }) !== undefined;
   return isThere ? [] : [folder, ...missingFolders(dirname(folder))];
@@ -355,7 +362,7 @@ function removeEmpty(folders: readonly string[]): void {
     try {
       rmdirSync(folder);
     } catch {
-      // The folder is not empty, or does not exist.
+      // A folder that is not empty or cannot be deleted stays as it is.
     }
   }
 }
@@ -377,7 +384,10 @@ function read(path: string): Content {
   }
 }
 
-/** Returns a path with its symlinks followed. The file might not exist. */
+/**
+ * Returns the path of a file after symlinks are followed, even if this file
+ * does not exist.
+ */
 function targetOf(path: string): string {
   try {
     return realpathSync(path);
@@ -417,13 +427,13 @@ function readReceipt(path: string): Receipt | undefined {
   }
 }
 
-/** Returns the text of a receipt, or `undefined` if there is none. */
+/** Returns the text of a file's receipt, or `undefined` if there is none. */
 function readNote(path: string): string | undefined {
   const file = receiptOf(path);
   return existsSync(file) ? readFileSync(file, "utf8") : undefined;
 }
 
-/** Writes the text of a receipt, or deletes the receipt. */
+/** Writes the text of a file's receipt, or deletes the receipt. */
 function writeNote(path: string, note: string | undefined): void {
   const file = receiptOf(path);
   if (note === undefined) return rmSync(file, { force: true });

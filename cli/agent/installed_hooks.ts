@@ -8,18 +8,18 @@ import { hookWordsIn } from "./installation.ts";
 /** A hook in the files of a host. */
 export interface InstalledHook {
   scope: Scope;
-  /** The words of the command. */
+  /** The words of the hook's command. */
   words: string[];
   /**
-   * The program or script that the command needs but that does not exist, if
-   * any.
+   * The program or script that does not exist although the command needs it.
+   * Absent if nothing is missing.
    */
   missing?: string;
 }
 
 /**
- * Returns the hooks in the files of a host, for all projects and for the
- * current project.
+ * Returns the hooks of deltar in the files of a host: at most one for all
+ * projects and one for the current project.
  *
  * @throws {DeltarError} `io` if a file cannot be read; `corrupt` if a file is
  * not valid.
@@ -37,8 +37,8 @@ export function installedHooks(host: Host): InstalledHook[] {
 }
 
 /**
- * Returns the program or script that a command needs but that does not exist,
- * or `undefined` if nothing is missing.
+ * Returns the program or script that does not exist although a command needs
+ * it, or `undefined` if nothing is missing.
  */
 function missingIn([program, ...more]: readonly string[]): string | undefined {
   const isThere = isAbsolute(program)
@@ -50,9 +50,9 @@ function missingIn([program, ...more]: readonly string[]): string | undefined {
 }
 
 /**
- * Returns whether a file exists. A network path counts as existing without a
- * check: a project's file could name any machine, and Windows would try to log
- * in to that machine.
+ * Returns whether a file exists. For a network path, returns `true` without a
+ * check, because a file of a project could name any machine, and Windows would
+ * try to log in to that machine.
  */
 function exists(path: string): boolean {
   return /^[\\/]{2}/.test(path) || existsSync(path);

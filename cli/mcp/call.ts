@@ -9,7 +9,10 @@ import { showPath, showText } from "../text.ts";
 import { Messages } from "./messages.ts";
 import { pathInside } from "./served_directories.ts";
 
-/** The maximum length of a name that an error repeats, in UTF-16 code units. */
+/**
+ * The maximum length of a name in an error, in UTF-16 code units. The rest of a
+ * longer name is omitted.
+ */
 const MAX_REPEATED_LENGTH = 200;
 
 /** One call of a tool, with the served directory and its repository. */
@@ -50,8 +53,8 @@ export class Call {
   /**
    * Opens the repository of the directory.
    *
-   * @throws {DeltarError} `not-found` if there is no repository yet, and the
-   * errors of `openRepository`.
+   * @throws {DeltarError} The errors of `openRepository`, such as `not-found`
+   * if there is no repository yet.
    */
   async open(): Promise<Begun> {
     const { place } = this;
@@ -62,7 +65,7 @@ export class Call {
   /**
    * Finds a snapshot of the served directory by the name that a model gives.
    *
-   * @param begun The repository.
+   * @param begun The opened repository.
    * @param name The name of the snapshot.
    * @param onDamage Called with the error of each record that cannot be read.
    * By default, the error is thrown.
@@ -84,8 +87,8 @@ export class Call {
     } catch (error) {
       const isNone = error instanceof DeltarError && error.code === "not-found";
       if (!isNone) throw error;
-      // A message about snapshots of other directories is replaced, because it
-      // names these directories.
+      // A message that names other directories is replaced, because the server
+      // may not serve these directories.
       const isOfOthers = error.message.includes("other directories");
       if (!isOfOthers) why = error.message;
     }
@@ -101,8 +104,8 @@ export class Call {
 
   /**
    * Converts paths that a model names into paths in a snapshot. Without paths,
-   * returns the path of the served directory. This path is `""` unless the
-   * snapshot is of a folder above the served directory.
+   * returns the path of the served directory in the snapshot: `""`, unless the
+   * snapshot is of a directory that contains the served directory.
    */
   pathsIn({ below }: Named, words: readonly string[] = []): string[] {
     if (words.length === 0) return [below];

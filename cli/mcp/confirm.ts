@@ -8,7 +8,7 @@ import {
 } from "@modelcontextprotocol/server";
 import { DeltarError } from "../../mod.ts";
 
-/** The name of the question in the protocol. */
+/** The key of the question and of its answer in the protocol. */
 const KEY = "confirm";
 
 /** Returns whether the client can ask the user a question. */
@@ -32,7 +32,8 @@ export function canElicit(
  *
  * @param context The context of the call.
  * @param question The question.
- * @returns The request that asks the user, or `undefined` if the user agreed.
+ * @returns The request with the question if the user has not answered it, or
+ * `undefined` if the user agreed.
  * @throws {DeltarError} `aborted` if the user refused.
  */
 export function confirm(

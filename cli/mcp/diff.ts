@@ -57,7 +57,10 @@ export const diffTool: Tool<z.infer<typeof input>> = {
   output: z.object({
     from: z.string(),
     to: z.string().optional()
-      .describe("The new snapshot. Absent for the directory as it is now."),
+      .describe(
+        "The new snapshot. Absent for a comparison with the directory as it " +
+          "is now.",
+      ),
     count: z.int().describe("The total number of changes."),
     changes: z.array(z.looseObject({
       change: z.string(),
@@ -68,7 +71,7 @@ export const diffTool: Tool<z.infer<typeof input>> = {
     patch: z.string().optional(),
     isPatchCut: z.boolean().optional()
       .describe(
-        "Whether the patch was cut because it is too long for one answer.",
+        "Whether the patch was cut because it was too long for one answer.",
       ),
     ...pageOutput,
     ...messagesOutput,
@@ -155,9 +158,12 @@ export const diffTool: Tool<z.infer<typeof input>> = {
 };
 
 const CUT = "The patch is cut here, because it is too long for one answer. " +
-  "Call again with `paths` to see the rest.";
+  "Call the tool again with `paths` to see the rest.";
 
-/** Returns the patch of changed files, up to the maximum length. */
+/**
+ * Returns the patch of the changed files. A patch that is longer than
+ * `MAX_PATCH_LENGTH` is cut.
+ */
 async function patchWithin(
   { signal }: Call,
   contents: PatchContents,
@@ -165,7 +171,7 @@ async function patchWithin(
   let text = "";
   for await (const part of contents.parts()) {
     signal.throwIfAborted();
-    // Each character of a part is one byte.
+    // Each character of `part.text` stands for one byte.
     text += Buffer.from(part.text, "latin1").toString("utf8");
     if (text.length > MAX_PATCH_LENGTH) {
       const end = text.lastIndexOf("\n", MAX_PATCH_LENGTH) + 1;

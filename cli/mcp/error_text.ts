@@ -15,13 +15,14 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /**
- * The maximum length of an error's message, in UTF-16 code units. A longer
- * message, such as one with a long path, is cut in the middle.
+ * The maximum length of an error's message, in UTF-16 code units. In a longer
+ * message, such as one with a long path, `…` replaces the middle.
  */
 const MAX_MESSAGE_LENGTH = 1500;
 
 /**
  * Returns the text of an error for a model: what happened, and what to do.
+ * Prints the stack of an unexpected error to standard error.
  *
  * @param error The error.
  * @param call The call that failed, if it began.

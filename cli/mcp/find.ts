@@ -43,8 +43,8 @@ export const findTool: Tool<z.infer<typeof input>> = {
   async run(call, { pattern, deleted = false, ...words }) {
     const { place, messages, signal } = call;
     const begun = await call.open();
-    // `call.find` throws if the directory has no snapshots. A search alone
-    // could then find snapshots of another directory.
+    // This call throws if the directory has no snapshots. Without the call, the
+    // search could then find paths in the snapshots of another directory.
     const { below } = await call.find(begun, "latest", () => {});
     const gitignore = patternBelow(below, toPattern(pattern, place));
     const all = await begun.repository.findPaths(gitignore, {
@@ -56,7 +56,8 @@ export const findTool: Tool<z.infer<typeof input>> = {
       const path = servedPath(below, one.path);
       return path ? [{ ...one, path }] : [];
     });
-    // Bun's `join` changes names that are not valid UTF-8.
+    // The paths are not joined with `join`, because Bun's `join` changes names
+    // that are not valid UTF-8.
     const isDeleted = ({ path }: FoundPath) => isAbsent(`${place}/${path}`);
     const found = deleted ? served.filter(isDeleted) : served;
     const page = await pageOf(
@@ -80,8 +81,8 @@ export const findTool: Tool<z.infer<typeof input>> = {
 
 /**
  * Converts a pattern relative to a folder into a pattern relative to the
- * directory that contains the folder. A pattern without a slash, except at its
- * end, matches names in any folder and stays the same.
+ * directory that contains the folder. A pattern that has no slash, or a slash
+ * only at its end, matches names in any folder. It is returned unchanged.
  */
 function patternBelow(folder: string, pattern: string): string {
   if (folder === "" || !pattern.slice(0, -1).includes("/")) return pattern;

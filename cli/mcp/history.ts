@@ -39,7 +39,9 @@ export const historyTool: Tool<z.infer<typeof input>> = {
     versions: z.array(z.looseObject({
       snapshot: z.string().describe("The first snapshot with this version."),
       time: z.string(),
-      path: z.string().describe("The path of the file in this snapshot."),
+      path: z.string().describe(
+        "The path of the file or folder in this snapshot.",
+      ),
       change: z.string(),
       size: z.int().optional(),
     })),
@@ -72,7 +74,7 @@ export const historyTool: Tool<z.infer<typeof input>> = {
       throw new DeltarError(
         "not-found",
         `${showPath(path)} is in no snapshot up to ${named.record.id}. Call ` +
-          "deltar_find with a pattern such as `*.ts` to find its path.",
+          "deltar_find with a pattern such as `*.ts` to find the right path.",
       );
     }
     return {
@@ -96,7 +98,8 @@ export const historyTool: Tool<z.infer<typeof input>> = {
  * it as deleted. Versions outside the directory are omitted.
  *
  * @param versions The versions.
- * @param below The path of the served directory in the snapshot's directory.
+ * @param below The path of the served directory relative to the snapshot's
+ * directory.
  */
 async function* servedVersions(
   versions: AsyncIterable<PathVersion>,

@@ -13,8 +13,8 @@ import { inputOf, messagesOutput, READS, type Tool } from "./tool.ts";
 const input = inputOf({
   ...pageInput,
   safety: z.boolean().optional().describe(
-    "Whether to list safety snapshots, too. They hold what a restore or undo " +
-      "was about to change. Default: false.",
+    "Whether to list safety snapshots, too. They have only the paths that a " +
+      "restore, undo or redo was about to change. Default: false.",
   ),
 });
 
@@ -29,7 +29,7 @@ export const listTool: Tool<z.infer<typeof input>> = {
   input,
   output: z.object({
     directory: z.string(),
-    count: z.int().describe("The total number of snapshots of the directory."),
+    count: z.int().describe("The number of snapshots on all pages together."),
     snapshots: z.array(snapshotOutput),
     ...pageOutput,
     ...messagesOutput,

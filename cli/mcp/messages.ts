@@ -6,7 +6,7 @@ import { redact, showText } from "../text.ts";
 const MAX_MESSAGES = 20;
 
 /**
- * The messages of one call. They become a part of the answer, because standard
+ * The messages of one call. They become part of the answer, because standard
  * output is reserved for the protocol.
  */
 export class Messages extends Console {
@@ -18,19 +18,25 @@ export class Messages extends Console {
     super({ terminal: context.terminal, verbosity: "quiet" }, false);
   }
 
-  /** Adds a message, unless it is listed already. */
+  /**
+   * Adds a message, unless the list already has it. After `MAX_MESSAGES`
+   * messages, further messages are only counted.
+   */
   override warn(text: string): void {
     const shown = showText(redact(text));
     if (this.#texts.includes(shown)) return;
     if (++this.#count <= MAX_MESSAGES) this.#texts.push(shown);
   }
 
-  /** Adds a message. */
+  /** Adds a message in the same way as `warn`. */
   override note(text: string): void {
     this.warn(text);
   }
 
-  /** The first `MAX_MESSAGES` messages, and the number of further messages. */
+  /**
+   * The first `MAX_MESSAGES` messages, and a line with the number of further
+   * messages, if there are any.
+   */
   get texts(): string[] {
     const more = this.#count - this.#texts.length;
     return more > 0

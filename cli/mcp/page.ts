@@ -2,8 +2,8 @@ import { z } from "zod";
 import { formatCount } from "../../shared/text.ts";
 
 /**
- * The maximum size of the items of an answer, in UTF-16 code units of their
- * JSON.
+ * The maximum length of the items of an answer as JSON, in UTF-16 code units. A
+ * single item can be longer.
  */
 const MAX_PAGE_LENGTH = 60_000;
 
@@ -12,7 +12,10 @@ export const pageInput = {
   limit: z.int().min(1).optional()
     .describe("The maximum number of results in the answer."),
   offset: z.int().min(0).optional()
-    .describe("The number of results to skip. See `nextOffset` of an answer."),
+    .describe(
+      "The number of results to skip, such as the `nextOffset` of the " +
+        "previous answer. Default: 0.",
+    ),
 };
 
 /** The field of the output with the offset of the next page. */
@@ -39,7 +42,7 @@ export interface PageLimits {
 export interface Page<Result> {
   /** The results. */
   results: Result[];
-  /** The fields of the results, in the same order. */
+  /** The JSON fields of each result, in the order of `results`. */
   items: object[];
   /** The offset of the next page, unless this is the last page. */
   nextOffset?: number;
@@ -51,7 +54,7 @@ export interface Page<Result> {
  * Returns a page of results. The page ends early if its results are too long
  * for one answer.
  *
- * @param results The results, which are read as far as necessary.
+ * @param results All results. They are read only as far as the page needs.
  * @param input The page that the model asks for.
  * @param limits The limits of the tool.
  * @param fieldsOf Called with each result of the page. Returns its fields.

@@ -12,21 +12,24 @@ export const MAX_AGE_MS: number = 10 * 60_000;
 /** The maximum number of pending plans. A further plan replaces the oldest. */
 const MAX_PLANS = 64;
 
-/** A restore or undo that was shown to a model and not carried out yet. */
+/**
+ * A restore or undo that was shown to a model and has not been carried out yet.
+ */
 export interface PendingPlan {
   /** The name of the tool that made the plan. */
   tool: string;
   /** The path of the served directory. */
   place: string;
-  /** The path of the served directory in the directory of the plan. */
+  /** The path of the served directory relative to the plan's directory. */
   below: string;
   /** The question that asks the user to confirm the plan. */
   question: string;
   /** The checksum that `sumOf` returned when the plan was made. */
   sum: string;
   /**
-   * Called to carry out the plan, with a signal and with a callback that throws
-   * an error if the work differs from the plan.
+   * Called to carry out the plan, with the signal that stops the work, and with
+   * the callback `onPlan`. This callback gets the steps that are about to be
+   * taken, and throws an error if they differ from the plan.
    */
   carryOut(
     options: { signal: AbortSignal; onPlan: (plan: RestorePlan) => void },
@@ -74,9 +77,9 @@ export class PendingPlans {
   /**
    * Removes a plan and carries it out.
    *
-   * @throws {DeltarError} `conflict` if something changed after the plan was
-   * made, so that the work would differ from the plan; and the errors of the
-   * restore or undo.
+   * @throws {DeltarError} `not-found` if the plan no longer exists; `conflict`
+   * if files or snapshots that the plan depends on have changed; and the errors
+   * of the restore or undo.
    */
   async carryOut(
     token: string,
@@ -98,8 +101,8 @@ export class PendingPlans {
 }
 
 /**
- * Returns the checksum of a plan and of the current state of the paths that the
- * plan changes.
+ * Returns a hexadecimal SHA-256 that covers a plan and the current state of the
+ * paths that the plan changes.
  */
 export function sumOf({ target, steps, touchesRoot }: RestorePlan): string {
   const hash = createHash("sha256");
@@ -119,7 +122,10 @@ export function sumOf({ target, steps, touchesRoot }: RestorePlan): string {
   return hash.digest("hex");
 }
 
-/** Returns the current state of a path, or `null` if it does not exist. */
+/**
+ * Returns the inode number, the size and the times of a path as text, or `null`
+ * if the system does not return them.
+ */
 function stateOf(path: string): string | null {
   const place = path.isWellFormed() ? path : Buffer.from(encodeName(path));
   try {

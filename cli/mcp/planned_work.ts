@@ -35,8 +35,8 @@ export const tokenInput = {
 /** The output of the tools that work in two steps. */
 const output: z.ZodObject = z.object({
   token: z.string().optional().describe(
-    "The token that carries this plan out. Absent if nothing would change, " +
-      "or after the plan was carried out.",
+    "The token for carrying out this plan. Absent if nothing would change, " +
+      "or if the plan has been carried out.",
   ),
   isDone: z.boolean().describe("Whether a plan was carried out."),
   target: z.string(),
@@ -55,7 +55,8 @@ const output: z.ZodObject = z.object({
   written: z.int().optional().describe("The number of files written."),
   deleted: z.int().optional().describe("The number of paths deleted."),
   safety: z.string().optional().describe(
-    "The safety snapshot with the previous state of the changed paths.",
+    "The id of the safety snapshot with the previous state of the changed " +
+      "paths.",
   ),
   failed: z.array(z.object({ path: z.string(), error: z.string() }))
     .optional(),
@@ -161,9 +162,9 @@ async function planned(
       ...failureLines(failed, "cannot be restored"),
       ...note === undefined ? [] : [note],
       ...token === undefined ? [] : [
-        "Nothing was changed yet. If this is what the user wants, call " +
-        `${tool} again with the token ${token} and no other input, within ` +
-        "10 minutes.",
+        "Nothing has been changed yet. If the user wants this plan, call " +
+        `${tool} again within 10 minutes, with the token ${token}, the same ` +
+        "`directory` if you named one, and no other input.",
       ],
     ].join("\n"),
     data: {
@@ -203,7 +204,7 @@ async function carriedOut(
 }
 
 /**
- * Refuses any input in addition to a token.
+ * Refuses any input besides a token and a directory.
  *
  * @throws {DeltarError} `unsupported` if there is such input.
  */
@@ -213,8 +214,9 @@ function refuseBeside(more: Record<string, unknown>): void {
   throw new DeltarError(
     "unsupported",
     `a token carries out the plan as it was made, so ${named.join(", ")} ` +
-      "cannot be given with it. Nothing was changed. Call the tool with the " +
-      "token alone, or without a token to make another plan.",
+      "cannot be given with it. Nothing was changed. To carry out the plan, " +
+      "give only the token and the same `directory`, if you named one. To " +
+      "make another plan, omit the token.",
   );
 }
 
@@ -229,7 +231,8 @@ function done(call: Call, result: RestoreResult): Answer {
       ...safety === undefined
         ? []
         : [`The previous files are in safety snapshot ${safety.id}.`],
-      "deltar_undo reverts this.",
+      "To revert a restore, call deltar_undo. To revert an undo, call " +
+      "deltar_undo with the `direction` `redo`.",
       ...failureLines(failed, "was not restored"),
     ].join("\n"),
     data: {
@@ -247,8 +250,9 @@ function done(call: Call, result: RestoreResult): Answer {
  * Returns a path of a plan relative to the served directory. A path outside
  * the served directory begins with `..`.
  *
- * @param below The path of the served directory in the directory of the plan.
- * @param path The path in the directory of the plan.
+ * @param below The path of the served directory relative to the plan's
+ * directory.
+ * @param path The path relative to the plan's directory.
  */
 function nameFrom(below: string, path: string): string {
   return servedPath(below, path) ??

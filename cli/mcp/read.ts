@@ -43,10 +43,14 @@ export const readTool: Tool<z.infer<typeof input>> = {
   output: z.object({
     snapshot: z.string(),
     path: z.string(),
-    text: z.string().optional().describe("Absent for a binary file."),
+    text: z.string().optional().describe(
+      "The text that was read. Absent for a binary file.",
+    ),
     isBinary: z.boolean(),
     nextOffset: z.int().optional()
-      .describe("The `offset` to continue from. Absent at the file's end."),
+      .describe(
+        "The `offset` to continue from. Absent at the end of the file.",
+      ),
     ...messagesOutput,
   }),
   annotations: READS,
@@ -96,8 +100,8 @@ export const readTool: Tool<z.infer<typeof input>> = {
 };
 
 /**
- * Reads at most `most` bytes of a content from an offset. Returns the bytes,
- * and whether more bytes follow.
+ * Reads at most `most` bytes of a content, beginning at an offset in bytes.
+ * Returns the bytes, and whether more bytes follow.
  */
 async function readRange(
   content: AsyncIterable<Uint8Array>,
@@ -122,7 +126,7 @@ async function readRange(
 }
 
 /**
- * Decodes bytes. If `isCut` is true, omits an incomplete character at the end.
+ * Decodes UTF-8. If `isCut` is true, omits an incomplete character at the end.
  * Returns the text, and the number of bytes that were decoded.
  */
 function decodeWhole(
@@ -131,8 +135,8 @@ function decodeWhole(
 ): { text: string; length: number } {
   let end = bytes.length;
   if (isCut) {
-    // A character has at most four bytes, and the first of them is not
-    // 0b10xxxxxx.
+    // In UTF-8, a character has at most four bytes. Each byte after the first
+    // has the form 0b10xxxxxx.
     let start = end - 1;
     while (start > end - 4 && start > 0 && (bytes[start] & 0xc0) === 0x80) {
       start--;

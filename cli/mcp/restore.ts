@@ -10,7 +10,7 @@ import { inputOf, pathName, snapshotName, type Tool } from "./tool.ts";
 const input = inputOf({
   ...tokenInput,
   snapshot: snapshotName.optional()
-    .describe("The snapshot to restore. Needed to make a plan."),
+    .describe("The snapshot to restore. Required to make a plan."),
   paths: z.array(pathName).max(1000).optional().describe(
     "Only these files and folders, relative to the directory. Default: all.",
   ),

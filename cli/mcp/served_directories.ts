@@ -6,11 +6,11 @@ import { joinPath } from "../suggest.ts";
 import type { Source } from "../take_snapshot.ts";
 import { showPath } from "../text.ts";
 
-/** The directories that a server may read, snapshot and restore. */
+/** The directories that a server may read, back up and restore. */
 export class ServedDirectories {
   readonly #sources: readonly Source[];
 
-  /** Makes a list of at least one directory. */
+  /** Makes the list from at least one directory. */
   constructor(sources: readonly Source[]) {
     this.#sources = sources;
   }
@@ -21,10 +21,12 @@ export class ServedDirectories {
   }
 
   /**
-   * Returns the directory that a model names, or the directory that contains
-   * the named folder. Without a name, returns the first directory.
+   * Returns the served directory that is at a path or contains the path. If
+   * there are several, returns the innermost one.
    *
-   * @throws {DeltarError} `unsafe` if the folder is in none of the directories.
+   * @param word The path that a model gives: absolute, or relative to the first
+   * served directory. Default: the first served directory.
+   * @throws {DeltarError} `unsafe` if the path is not in a served directory.
    */
   find(word?: string): Source {
     const [first] = this.#sources;
@@ -45,11 +47,11 @@ export class ServedDirectories {
 }
 
 /**
- * Returns the path relative to the served directory for a path in a snapshot,
- * or `undefined` if the path is outside the served directory.
+ * Converts a path in a snapshot into a path relative to the served directory.
+ * Returns `undefined` if the path is outside the served directory.
  *
- * @param below The path of the served directory in the snapshot's directory,
- * `""` if they are the same.
+ * @param below The path of the served directory relative to the snapshot's
+ * directory, or `""` if the two directories are the same.
  * @param path The path in the snapshot.
  */
 export function servedPath(below: string, path: string): string | undefined {
@@ -58,13 +60,13 @@ export function servedPath(below: string, path: string): string | undefined {
 }
 
 /**
- * Returns the path in a snapshot for a path that a model names.
+ * Converts a path that a model names into a path in a snapshot.
  *
- * @param place The path of the served directory.
- * @param below The path of the served directory in the snapshot's directory,
- * `""` if they are the same.
- * @param word The path relative to the served directory, or an absolute path in
- * it.
+ * @param place The absolute path of the served directory.
+ * @param below The path of the served directory relative to the snapshot's
+ * directory, or `""` if the two directories are the same.
+ * @param word The path that the model names: absolute, or relative to the
+ * served directory.
  * @throws {DeltarError} `unsafe` if the path leads out of the served directory.
  */
 export function pathInside(

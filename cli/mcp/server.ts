@@ -1,17 +1,18 @@
 /**
  * The server for agents that support the Model Context Protocol.
  *
- * `server.ts` makes the server from the tools. Each tool is in the file with
- * its name. `tool.ts` has the code that all tools share: it turns their answers
- * and errors (`error_text.ts`) into results of the protocol. `session.ts` keeps
- * the opened repositories between calls, and `call.ts` is one call.
- * `served_directories.ts` refuses access to other directories, and `page.ts`
- * divides long results into pages.
+ * `server.ts` makes the server from the tools. Each tool is in its own file,
+ * such as `diff.ts`. `tool.ts` has the code that all tools share. It turns the
+ * answers of the tools, and their errors (`error_text.ts`), into results of the
+ * protocol. `session.ts` keeps the opened repositories between calls, and
+ * `call.ts` is one call. `served_directories.ts` refuses access to directories
+ * that the server does not serve, and `page.ts` divides long results into
+ * pages.
  *
- * The tools `restore` and `undo` work in two steps (`planned_work.ts`):
- * `pending_plans.ts` keeps a plan until its token is used, and compares the
- * plan with the disk again before it is carried out. `confirm.ts` asks the
- * user, if the client supports questions.
+ * The tools `restore` and `undo` work in two steps (`planned_work.ts`).
+ * `pending_plans.ts` keeps each plan until the plan's token is used or expires.
+ * It refuses to carry out a plan if files or snapshots have changed since the
+ * plan was made. `confirm.ts` asks the user, if the client supports questions.
  *
  * @module
  */

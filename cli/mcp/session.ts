@@ -5,13 +5,13 @@ import { Call } from "./call.ts";
 import { PendingPlans } from "./pending_plans.ts";
 import type { ServedDirectories } from "./served_directories.ts";
 
-/** The state that a server keeps between calls. */
+/** The state that a server keeps between calls to it. */
 export class Session {
-  /** The directories that the server works with. */
+  /** The served directories. */
   readonly directories: ServedDirectories;
-  /** The options for snapshots, and the location of the repository. */
+  /** The options for snapshots, such as the location of the repository. */
   readonly options: TakeOptions;
-  /** The plans that were shown and can be carried out. */
+  /** The plans that were shown to a model and have not been carried out yet. */
   readonly plans: PendingPlans = new PendingPlans();
   readonly #kept = new KeptRepositories();
   #last: Promise<unknown> = Promise.resolve();
@@ -42,9 +42,10 @@ export class Session {
   }
 
   /**
-   * Runs work that changes the directory or the repository, after the work of
-   * all earlier calls of this method has ended. For example, if two snapshots
-   * are requested together, the second one finds no changes since the first.
+   * Runs work that changes the directory or the repository, and returns its
+   * result. The work begins after the work of all earlier calls of this method
+   * has ended. For example, two snapshots that are requested at the same time
+   * are taken one after the other.
    */
   async inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const turn = this.#last.then(work);

@@ -14,7 +14,7 @@ import { inputOf, messagesOutput, type Tool } from "./tool.ts";
 const input = inputOf({
   label: z.string().min(1).max(200).optional().describe(
     "A few words about what is about to happen or what was done, such as " +
-      "`before the rewrite of the parser`.",
+      "`before rewriting the parser`. Default: `agent`.",
   ),
 });
 
@@ -26,12 +26,13 @@ export const snapshotTool: Tool<z.infer<typeof input>> = {
     "Saves the current state of the whole directory, including files that " +
     "git ignores. Call this before risky work, such as a shell command that " +
     "deletes, moves or rewrites files. A snapshot is fast. If nothing has " +
-    "changed since the last snapshot, no new snapshot is made. Nothing in the " +
+    "changed since the last snapshot, no new snapshot is taken. Nothing in the " +
     "directory changes.",
   input,
   output: z.object({
-    isNew: z.boolean()
-      .describe("Whether a snapshot was made. False if nothing had changed."),
+    isNew: z.boolean().describe(
+      "Whether a new snapshot was taken. False if nothing has changed.",
+    ),
     snapshot: snapshotOutput,
     ...messagesOutput,
   }),
@@ -56,7 +57,9 @@ export const snapshotTool: Tool<z.infer<typeof input>> = {
           ? `Took a snapshot of ${showPath(record.directory)}:`
           : "Nothing changed since the last snapshot:",
         snapshotLine(record),
-        ...faults > 0 ? [`${plural(faults, "path")} could not be saved.`] : [],
+        ...faults > 0
+          ? [`${plural(faults, "path")} could not be stored correctly.`]
+          : [],
       ].join("\n");
       return { text, data: { isNew, snapshot: snapshotFields(record) } };
     }),

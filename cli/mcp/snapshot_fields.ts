@@ -7,23 +7,24 @@ import { formatDate, showText } from "../text.ts";
 export const snapshotOutput: z.ZodObject = z.object({
   id: z.string(),
   time: z.string().describe(
-    "The time when the snapshot was taken, in UTC.",
+    "The time when the snapshot was taken, in ISO 8601 format and UTC.",
   ),
   label: z.string().optional(),
   isSafety: z.boolean().optional().describe(
-    "Whether this is a safety snapshot, which holds only what a restore or " +
-      "undo was about to change.",
+    "Whether this is a safety snapshot, which has only the paths that a " +
+      "restore, undo or redo was about to change.",
   ),
   files: z.int(),
   bytes: z.int(),
   created: z.int().describe(
-    "The number of files and links created since the parent.",
+    "The number of files and links created since the parent snapshot, except " +
+      "renamed and copied files.",
   ),
   updated: z.int(),
   deleted: z.int(),
   renamed: z.int(),
   incomplete: z.int().optional()
-    .describe("The number of paths that could not be read or stored."),
+    .describe("The number of paths that could not be stored correctly."),
 });
 
 /** Returns the fields of a snapshot for answers. */
@@ -46,7 +47,7 @@ export function snapshotFields(
   };
 }
 
-/** Returns a snapshot as a line. */
+/** Returns a line of text that describes a snapshot. */
 export function snapshotLine(
   { id, time, label, counts, safety }: SnapshotRecord,
 ): string {

@@ -40,7 +40,7 @@ export const statusTool: Tool<z.infer<typeof input>> = {
   title: "Show what is protected",
   description:
     "Shows when the latest snapshot of the directory was taken, which paths " +
-    "the snapshots do not include, and why. A path that is not in a " +
+    "this snapshot does not include, and why. A path that is not in a " +
     "snapshot cannot be restored. Call this tool before you delete or " +
     "overwrite files.",
   input,
@@ -48,18 +48,20 @@ export const statusTool: Tool<z.infer<typeof input>> = {
     directory: z.string(),
     repository: z.string().optional(),
     isEncrypted: z.boolean().optional(),
-    count: z.int().describe("The number of snapshots of the directory."),
+    count: z.int().describe(
+      "The number of snapshots of the directory, except safety snapshots.",
+    ),
     latest: snapshotOutput.optional(),
     path: z.object({
       path: z.string(),
       isIncluded: z.boolean(),
       why: z.string().optional(),
-    }).optional().describe("The path, and whether the next snapshot has it."),
+    }).optional().describe("Whether the next snapshot will include the path."),
     notProtected: z.array(z.object({
       path: z.string(),
       reason: z.string(),
       detail: z.string().optional(),
-    })).describe("The paths that the latest snapshot does not have."),
+    })).describe("The paths that the latest snapshot skipped or excluded."),
     ...pageOutput,
     ...messagesOutput,
   }),
@@ -91,7 +93,7 @@ export const statusTool: Tool<z.infer<typeof input>> = {
           ? []
           : [{ ...skip, path: path || "." }];
       })
-      // Paths that could not be read come first.
+      // Paths that could not be read come before excluded paths.
       .sort((a, b) => Number(isFault(b)) - Number(isFault(a)));
     const limits = { normal: 50, most: 500 };
     const page = await pageOf(missing, words, limits, skippedFields);
@@ -106,8 +108,10 @@ export const statusTool: Tool<z.infer<typeof input>> = {
         snapshotLine(record),
         ...asked === undefined ? [] : [asked.words],
         missing.length === 0
-          ? "The snapshot skipped no path."
-          : `The snapshot skipped ${plural(missing.length, "path")}:`,
+          ? "The snapshot skipped or excluded no paths."
+          : `The snapshot skipped or excluded ${
+            plural(missing.length, "path")
+          }:`,
         ...page.results.map(skippedLine),
         ...page.notes,
         "Changes since the latest snapshot are not protected. Call " +
@@ -127,7 +131,7 @@ export const statusTool: Tool<z.infer<typeof input>> = {
   },
 };
 
-/** The answer to whether the next snapshot includes a path. */
+/** Whether the next snapshot will include a path and, if not, why. */
 interface Asked {
   words: string;
   fields: object;
@@ -184,8 +188,9 @@ function withoutSnapshot(
 }
 
 /**
- * Returns whether a skipped path is missing from the snapshot. A file that
- * changed while it was read is listed as skipped, too, but is in the snapshot.
+ * Returns whether a skipped path is missing from the snapshot. A path that
+ * changed while it was read is in the snapshot, although it is listed as
+ * skipped.
  */
 function isMissing({ reason }: Skipped): boolean {
   return reason !== "changed";

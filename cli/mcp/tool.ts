@@ -21,8 +21,8 @@ const commonInput = {
 };
 
 /**
- * Returns the schema of a tool's input. An unknown field is an error instead of
- * being ignored, so that a model notices its mistake.
+ * Returns the schema of a tool's input. An unknown field causes an error, so
+ * that a model notices its mistake.
  *
  * @param fields The fields of the input, in addition to the fields that all
  * tools take.
@@ -34,8 +34,8 @@ export function inputOf<Fields extends z.ZodRawShape>(
   return z.strictObject(all, {
     error: (issue) =>
       issue.code === "unrecognized_keys"
-        ? `this tool has no input ${issue.keys?.map(String).join(", ")}. ` +
-          `Omit it. The input of this tool: ${Object.keys(all).join(", ")}.`
+        ? `unknown input: ${issue.keys?.map(String).join(", ")}. Omit it. ` +
+          `This tool accepts: ${Object.keys(all).join(", ")}.`
         : undefined,
   });
 }
@@ -59,8 +59,9 @@ export interface Answer {
   /** The fields of the structured answer. */
   data: Record<string, unknown>;
   /**
-   * The fields with the content of files, which is returned unchanged, without
-   * escapes.
+   * The fields of the structured answer that have the content of files. In
+   * these fields, unlike in `data`, no characters are escaped and no secrets
+   * are removed.
    */
   content?: Record<string, string>;
 }
@@ -71,7 +72,8 @@ export interface Surroundings {
   session: Session;
   /**
    * Called with a question for the user. Returns the request that asks the
-   * user, or `undefined` if the user agreed. Absent if the client cannot ask.
+   * user, or `undefined` if the user has agreed. Throws an error if the user
+   * has refused. Absent if the client cannot ask.
    */
   ask?: (question: string) => InputRequiredResult | undefined;
 }
@@ -91,8 +93,8 @@ export interface Tool<Input extends { directory?: string }> {
   /** The hints for hosts, such as whether the tool changes files. */
   annotations: ToolAnnotations;
   /**
-   * Called for each call that has a valid input, with the call and its input.
-   * Returns the answer, or a question for the user.
+   * Called for each call that has a valid input, with the call, its input, and
+   * its session and client. Returns the answer, or a question for the user.
    */
   run(
     call: Call,

@@ -33,8 +33,7 @@ export const undoTool: Tool<z.infer<typeof input>> = inTwoSteps({
     const verb = direction === "undo"
       ? "Undo the last restore"
       : "Redo the last undo";
-    // The plan names no snapshot to revert to if the directory did not exist
-    // before the restore.
+    // `reverts` is absent if the directory was new or empty before the restore.
     const note = plan.reverts === undefined
       ? "If the restore created the directory itself, the directory is " +
         "deleted too, unless it has other files."

@@ -233,7 +233,7 @@ test("turns with the same number are distinguished", async () => {
     );
     const unclear = place.run(["undo", "--turn", "1"]);
     assert.equal(unclear.code, 1);
-    assert.match(unclear.err, /: 2 sessions have a turn 1; .*such as 1@x/);
+    assert.match(unclear.err, /: 2 sessions have a turn 1; .*as in 1@x/);
     assert.equal(place.run(["undo", "--turn", "1@y"]).code, 0);
     const text = fs.readFileSync(join(place.root, "notes.txt"), "utf8");
     assert.equal(text, "3 start");

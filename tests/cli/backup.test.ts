@@ -75,11 +75,17 @@ test("backup names the location of an error in the configuration", async () => {
         '{"backups": {"a b": {}}}',
         /backup "a b": the name may have only letters/,
       ],
-      ['{"backups": {"a": {}}}', /backup "a": "directory" must be a string/],
-      ['{"backups": {"a": {"directory": ""}}}', /"directory" must be a string/],
+      [
+        '{"backups": {"a": {}}}',
+        /backup "a": "directory" must be a non-empty string/,
+      ],
+      [
+        '{"backups": {"a": {"directory": ""}}}',
+        /"directory" must be a non-empty string/,
+      ],
       [
         '{"backups": {"a": {"directory": ".", "repo": ""}}}',
-        /"repo" must be a string that is not empty: ""/,
+        /"repo" must be a non-empty string: ""/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "exclude": []}}}',

@@ -469,7 +469,7 @@ test(
         out += text;
       }
       assert.deepEqual(await ended, [3, null]);
-      assert.match(err, /large: changed while it was compared/);
+      assert.match(err, /large: changed during the comparison/);
       assert.match(out, /^\+new$/m);
     });
   },

@@ -109,12 +109,12 @@ test("a backup in the configuration can have several directories", async () => {
     write([]);
     assert.match(
       run().err,
-      /"directory" must be a string that is not empty, or/,
+      /"directory" must be a non-empty string, or/,
     );
     write(["root/a", 1]);
     assert.match(
       run().err,
-      /"directory" must be a string that is not empty, or/,
+      /"directory" must be a non-empty string, or/,
     );
   });
 });

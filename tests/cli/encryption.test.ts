@@ -714,7 +714,7 @@ test("key rekey shuts out removed keys from older objects", async () => {
     encrypted.run(["list"], byPaper);
     const { out, err } = encrypted.run(["key", "rekey"]);
     assert.equal(out, planned.replace("Would store", "Stored"));
-    assert.match(err, /no longer open anything\. Print a new one/);
+    assert.match(err, /no longer decrypt the repository\. Print a new one/);
     const refused = encrypted.refused(["list"], byPaper);
     assert.equal(refused.code, "key");
     assert.match(refused.message, /older than the last rekey/);

@@ -242,7 +242,7 @@ test("snapshot --files-from refuses an empty list, and paths outside the directo
       place.run(["snapshot", "--files-from", "-"], { input });
     const empty = run("\n");
     assert.equal(empty.code, 1);
-    assert.match(empty.err, /-: the list of paths is empty, so no snapshot/);
+    assert.match(empty.err, /-: the list of paths is empty; list at least/);
     const outside = run("kept.txt\n../patterns\n");
     assert.equal(outside.code, 1);
     assert.match(outside.err, /\.\.\/patterns: a path in the list is not in /);

@@ -16,7 +16,7 @@ test("wrong usage exits with 2 and a message with the right usage", async () => 
       [["prune", "a", "b"], /too many arguments/],
       [["snapshot", "--exclude"], /argument missing/],
       [["diff"], /missing required argument 'a'/],
-      [["diff", "latest", "-p", "--json"], /'--json' prints no patch/],
+      [["diff", "latest", "-p", "--json"], /a patch cannot be printed as JSON/],
       [["diff", "latest", "--word", "--binary"], /cannot be used with/],
       [["diff", "latest", "-U", "x"], /Use a whole number/],
       [["restore", "latest"], /error: missing target: add .--to/],

@@ -45,7 +45,7 @@ test("prune prints reasons and removes snapshots, and undelete brings them back"
           `Would remove 1 of 3 snapshots\\. The first prune after ${date} ` +
           "frees the space of 1 snapshot; until then, `deltar undelete` brings " +
           "it back" +
-          "\\.\nThis would free .* of .*\\.\n$",
+          "\\.\nThis removal would free .* of .*\\.\n$",
       ),
     );
     // The columns are the same with colors, where the runtime can force them.
@@ -215,7 +215,7 @@ test("list --safety shows safety snapshots, and --json marks them [S3]", async (
       [
         "",
         "the last of its directory",
-        "undoes the last restore into its directory,recent safety snapshot",
+        "needed to undo the last restore to its directory,recent safety snapshot",
       ],
     );
   });
@@ -371,7 +371,7 @@ test("prune removes no good snapshot because of forged dates, and asks if there 
     assert.equal(attacked.code, 0, attacked.err);
     assert.match(
       attacked.out,
-      /^The rules do not count 40 snapshots and keep them\. /m,
+      /^Kept 40 snapshots that the rules do not count\. /m,
     );
     const listed = () =>
       place.json(["list", "--repo", repo]).snapshots

@@ -274,7 +274,7 @@ test("purge exits with 3 if the content stays in other files", async () => {
     assert.equal(place.run(["snapshot"]).code, 0);
     const { code, err } = place.run(["purge", "token", "--yes"]);
     assert.equal(code, 3);
-    assert.match(err, /copy in .*: this path has the same content as token/);
+    assert.match(err, /copy in .*: this file has the same content as token/);
     fs.copyFileSync(join(place.root, "copy"), join(place.root, "token"));
     assert.equal(place.run(["snapshot"]).code, 0);
     const from = place.run(["purge", "token", "--from", "latest", "--yes"]);

@@ -44,7 +44,7 @@ test(
       assert.doesNotMatch(err, INTERNAL);
       const refused = (name: string) =>
         `deltar: cannot write to ${place.folder}/disk/${name}: the file system ` +
-        "is read-only. Mount the file system for writing, or choose another " +
+        "is read-only. Remount the file system as writable, or choose another " +
         "repository with --repo.";
       const lines = err.trimEnd().split("\n");
       assert.deepEqual(lines.slice(0, 4), Array(4).fill(refused("r")));

@@ -163,7 +163,7 @@ test(
       for (const [end, wanted] of [[0, 125], [4, 4]]) {
         const ran = place.run([...words, `${broken}; exit ${end}`]);
         assert.equal(ran.code, wanted, ran.err);
-        assert.match(ran.err, /the state before the command can be restored: /);
+        assert.match(ran.err, /restore the state before the command with: /);
         fs.rmSync(repo);
         fs.renameSync(`${repo}-moved`, repo);
       }

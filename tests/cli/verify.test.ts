@@ -114,7 +114,7 @@ test("verify names a lost record, and a copy brings it back", async () => {
     const cut = place.run(["verify", ...words]);
     assert.equal(cut.code, 0);
     assert.match(cut.out, new RegExp(`^snapshots/${id}\\.json: missing, but `));
-    assert.match(cut.out, /interrupted .* or its record was lost/);
+    assert.match(cut.out, /interrupted .* or the record was lost/);
     assert.match(cut.out, /next: .*`deltar copy`/);
     assert.doesNotMatch(cut.out, /no snapshot needs/);
     // Now a note shows that the record existed.

@@ -67,7 +67,7 @@ test("a model that names other locations gets an error with advice", async () =>
       }
       const unknown = { repo: other, snapshot: "latest" };
       const refused = await host.call("restore", unknown);
-      assert.match(refused.text, /this tool has no input repo\. Omit it/);
+      assert.match(refused.text, /unknown input: repo\. Omit it/);
       assert.ok(refused.isError);
       const list = await host.call("list");
       assert.equal(list.data.count, 1);
