@@ -379,7 +379,7 @@ suite([
         await box().locator("input.input").fill("tests");
         await window.page.keyboard.press("Enter");
       }
-      await window.says(/There is a question about the old history/);
+      await window.says(/Answer the question about its old history/);
       await window.pressTold(/The old location .* has/, "Start New History");
       await window.openFile(at("notes.md"));
       await window.type("third thoughts\n");

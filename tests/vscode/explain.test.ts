@@ -11,7 +11,7 @@ test("explain() has no parentheses within parentheses", () => {
   });
   assert.equal(
     explain(error),
-    "The file system is read-only. Mount the file system for writing. " +
+    "The file system is read-only. Remount the file system as writable. " +
       "(/disk: read-only file system, EROFS)",
   );
 });

@@ -7,7 +7,7 @@ test("limitedOutput() writes 64 KiB in a minute, and says once that there was mo
   const written: string[] = [];
   const output = limitedOutput((text) => written.push(text), () => time);
   const more =
-    "The process wrote more output, which is not logged for up to a minute.";
+    "The process writes too much. No output is logged for up to a minute.";
   output("a warning\n");
   assert.deepEqual(written.splice(0), ["a warning"]);
   const long = "x".repeat(50_000);
@@ -31,5 +31,5 @@ test("limitedOutput() says that there was more after output of exactly 64 KiB", 
   output("more\n");
   output("and more\n");
   assert.equal(written.length, 2);
-  assert.match(written[1], /wrote more/);
+  assert.match(written[1], /writes too much/);
 });

@@ -56,7 +56,7 @@ suite([
       await window.line(/3: line 22/).waitFor();
       await window.line(/2: line 2/).first().waitFor();
       assert.equal(await window.line(/\d: line/).count(), 2);
-      await window.page.getByText("2 changes of line 3 in notes.md").waitFor();
+      await window.page.getByText("2 changes to line 3 in notes.md").waitFor();
       await window.picture("selection-history");
       await window.choose(/3: line 22/);
       await window.page.locator(".tab.active").filter({

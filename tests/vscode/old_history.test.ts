@@ -116,7 +116,7 @@ suite([
     await window.command("View: Show Deltar");
     await window.isTold(/novel has no snapshots.*looks like .*plans/);
     await window.hasStatus(/waiting/);
-    await window.says(/^novel has no snapshots here yet\. There is a question/);
+    await window.says(/^novel has no snapshots here yet\. Answer the question/);
     await window.picture("moved-folder");
     const first = window.page.getByText("is taking a first snapshot");
     assert.equal(await first.count(), 0);
@@ -128,7 +128,7 @@ suite([
     await rowOf("before the move").waitFor();
     await window.hasStatus(/protected/);
     assert.equal(
-      await window.page.getByText("There is a question").count(),
+      await window.page.getByText("Answer the question").count(),
       0,
     );
     assert.match(repositories().join(), /^novel-[^,]*$/);

@@ -275,7 +275,7 @@ suite([
     await window.choose(/\d\d:\d\d:\d\d/);
     await window.dialog().getByText("1 file: only mode").waitFor();
     await window.answer(/^Restore$/);
-    await window.isTold("Restored: mode and time of 1 path.");
+    await window.isTold("Restored: mode, time, owner or attributes of 1 path.");
     assert.equal(fs.statSync(at("mod.ts")).mode & 0o777, 0o644);
     await window.hush();
 

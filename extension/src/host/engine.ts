@@ -1,13 +1,14 @@
 /**
- * Runs the library in a child process of the extension host, so that the library
- * does not use the memory and the processor time of the extension host. The
- * process has two threads: the writer and the reader.
+ * Runs the library in a child process of the extension host, so that the
+ * library does not use the memory and the processor time of the extension host.
+ * The process has two threads: the writer and the reader.
  *
- * The first call starts the process. A thread that gets no call for a minute
- * ends, and the process exits when its last thread has ended. If the process
- * crashes, the calls in progress fail, and the next call starts another process.
- * If the extension host ends or is killed, the system closes the channel
- * between the two processes, and the child process exits.
+ * The first call starts the process. A thread that gets no call for a minute is
+ * ended, unless it holds an encrypted repository that is not stored yet. The
+ * process exits when its last thread has ended. If the process crashes, the
+ * calls in progress fail, and the next call starts another process. If the
+ * extension host ends or is killed, the system closes the channel between the
+ * two processes, and the child process exits.
  *
  * Parameters, including secrets, are sent only over this channel, and never as
  * arguments or in the environment.
@@ -44,14 +45,14 @@ export interface CallOptions {
 /** The error of a request that failed or was cancelled. */
 export class EngineError extends Error {
   /**
-   * The code of the error, if the error is a `DeltarError` or has a code of
-   * another library. `undefined` if the error has no code, or has only a code
-   * of the operating system, which is in `system`.
+   * The code of the error or of its first cause that has a code, such as
+   * `not-found`. `undefined` if there is none. A code of the operating system
+   * is in `system` instead.
    */
   readonly code: string | undefined;
   /**
-   * The error code of the operating system, such as `ENOSPC`, if the error has
-   * one.
+   * The operating system's code of the error or of its first cause that has
+   * such a code, for example `ENOSPC`. `undefined` if there is no such code.
    */
   readonly system: string | undefined;
   /** Whether the error is about the workspace folder or a path in it. */
@@ -69,7 +70,7 @@ export class EngineError extends Error {
 /** An object that calls the methods of a thread. */
 export interface Caller {
   /**
-   * Calls a method.
+   * Calls a method of the thread, and returns its result.
    *
    * @throws {EngineError} If the method fails, or the request is cancelled.
    */
@@ -116,14 +117,14 @@ interface Running {
  */
 const OWN_VARIABLES = /^(?:VSCODE_|ELECTRON_|NODE_OPTIONS$)/i;
 
-/** The option that keeps Windows from showing a window of the child process. */
+/** The option that keeps Windows from opening a window for a child process. */
 const HIDDEN = { windowsHide: true };
 
 /** Runs the library in a child process, which the first call starts. */
 export class Engine {
-  /** The thread that takes snapshots and restores. */
+  /** The thread that takes snapshots and restores files. */
   readonly writer: Caller = this.#callerOf("writer");
-  /** The thread that reads and prunes, even while the writer is busy. */
+  /** The thread that reads and prunes repositories, even during a snapshot. */
   readonly reader: Caller = this.#callerOf("reader");
   readonly #options: EngineOptions;
   #running: Running | undefined;
@@ -141,8 +142,8 @@ export class Engine {
     if (child === undefined) return;
     this.#running = undefined;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    // The process ignores other signals. `kill` returns false if the process
-    // never started. Then there is no exit to wait for.
+    // The process ignores `SIGTERM`. `kill` returns `false` if the process was
+    // never started. In that case, no exit follows.
     if (child.kill("SIGKILL")) await ended;
   }
 
@@ -189,7 +190,8 @@ export class Engine {
     const { process: script, worker, onOutput } = this.#options;
     const child = fork(script, [worker], {
       ...HIDDEN,
-      // The folder in which VS Code was started might have been deleted.
+      // By default, the child process would start in the current folder of the
+      // extension host, which might have been deleted.
       cwd: dirname(script),
       env: environment(),
       // The options of the extension host can include the port of a debugger,
@@ -245,7 +247,8 @@ export class Engine {
       call.onProgress?.(message.progress);
     } else if ("piece" in message) {
       call.pieces.add(message.piece);
-      // The extension host can do other work before the next piece.
+      // `setImmediate` lets the extension host do other work before it asks
+      // for the next piece.
       setImmediate(() => send(child, { thread, message: { next: id } }));
     } else {
       calls.delete(id);
@@ -255,8 +258,8 @@ export class Engine {
   }
 
   /**
-   * Ends a thread that has no calls in progress and, if it was the last thread,
-   * the process. This frees their memory until the next call.
+   * Ends a thread to free its memory, unless the thread has calls in progress.
+   * Ends the process, too, if no other thread is left.
    */
   #endThread(running: Running, thread: ThreadName): void {
     const { child, calls, threads } = running;
@@ -287,7 +290,10 @@ class Pieces {
     else list.push(...piece.list);
   }
 
-  /** Returns the whole result. `rest` is the result without the pieces. */
+  /**
+   * Returns the whole result. `rest` is the result without what was sent in
+   * pieces.
+   */
   join(rest: unknown): unknown {
     if (this.#lists.size === 0) return this.#content ?? rest;
     return this.#lists.get(undefined) ??
@@ -301,10 +307,11 @@ function environment(): NodeJS.ProcessEnv {
     .filter(([name]) => !OWN_VARIABLES.test(name));
   return {
     ...Object.fromEntries(inherited),
-    // The program of the desktop editor is Electron. This variable makes it run
-    // as Node.
+    // In VS Code for the desktop, the child process runs the program Electron.
+    // This variable makes Electron behave like Node.
     ELECTRON_RUN_AS_NODE: "1",
-    // Electron would read files named `*.asar` as folders.
+    // Without this variable, Electron would treat files named `*.asar` as
+    // folders.
     ELECTRON_NO_ASAR: "1",
   };
 }
@@ -315,8 +322,8 @@ function send(child: ChildProcess, message: ToProcess): void {
 }
 
 /**
- * Rejects the calls that a thread received before it ended. Later calls have
- * started another thread.
+ * Rejects the calls that a thread received before it ended. Later calls are
+ * not affected, because they have started another thread.
  */
 function failThread(
   { calls }: Running,

@@ -1,23 +1,24 @@
 /**
  * The extension. Two processes share the work: the extension host, in which VS
  * Code runs all extensions, and a child process, which runs the library in two
- * threads. One thread takes snapshots and restores. The other one reads and
- * prunes, even while the first is busy.
+ * threads. One thread takes snapshots and restores files. The other one reads
+ * and prunes repositories, even while the first thread is busy.
  *
  * `host/` is the code of the extension host. `extension.ts` creates the parts
- * of the extension; `folders/` has the workspace's folders with the state of
- * their snapshots, `encryption/` creates encrypted repositories and asks for
- * their keys, and `snapshots/` takes and removes snapshots
- * (`automatic_snapshots.ts` decides when; `old_histories.ts` continues the
- * history of a folder that was moved). `views/` shows the snapshots,
- * `commands/` carries out what the user chooses, and `api/` answers other
- * extensions and language models. `ui/` has the texts and notifications that
- * these parts show. `settings.ts` reads the settings, which `package.json`
- * declares. `engine.ts` starts the child process and calls its threads.
+ * of the extension. `folders/` has the workspace's folders with the state of
+ * their snapshots. `encryption/` creates encrypted repositories and asks for
+ * their keys. `snapshots/` takes and removes snapshots: its file
+ * `automatic_snapshots.ts` decides when snapshots are taken, and its file
+ * `old_histories.ts` continues the history of a folder that was moved. `views/`
+ * shows the snapshots, `commands/` carries out what the user chooses, and
+ * `api/` answers other extensions and language models. `ui/` has the texts and
+ * notifications that these parts show. `settings.ts` reads the settings, which
+ * `package.json` declares. `engine.ts` starts the child process and calls its
+ * threads.
  *
  * `worker/` is the code of the child process. `process.ts` starts its threads.
  * In each thread, `worker.ts` receives requests, cancels them and reports their
- * progress; `methods.ts`, `restore_methods.ts` and `key_methods.ts` carry out
+ * progress. `methods.ts`, `restore_methods.ts` and `key_methods.ts` carry out
  * the requests. `repositories.ts` opens repositories.
  *
  * `shared/protocol.ts` describes the messages between the processes.

@@ -1,15 +1,15 @@
-/** The maximum number of characters that are written in a period. */
+/** The maximum number of characters that are logged in one period. */
 const MAX_CHARACTERS = 65_536;
 
-/** The length of a period in milliseconds. */
+/** The period to which `MAX_CHARACTERS` applies, in milliseconds. */
 const PERIOD_MS = 60_000;
 
 /**
  * Returns a function that writes the output of a process to a log. In each
  * minute, only the beginning of the output is written, so that a process that
- * never stops complaining does not fill the disk.
+ * keeps reporting errors does not fill the disk.
  *
- * @param write Called with text for the log.
+ * @param write Called with each text to add to the log.
  * @param now Returns the time in milliseconds.
  */
 export function limitedOutput(
@@ -32,7 +32,7 @@ export function limitedOutput(
     if (isWhole || isTold) return;
     isTold = true;
     write(
-      "The process wrote more output, which is not logged for up to a minute.",
+      "The process writes too much. No output is logged for up to a minute.",
     );
   };
 }

@@ -9,7 +9,10 @@ export interface Triggers {
    * Whether a snapshot is taken when a folder without snapshots is opened.
    */
   onOpen: boolean;
-  /** Whether a snapshot is taken after the user saves a file. */
+  /**
+   * Whether a snapshot is taken after the user saves, creates, deletes or
+   * renames files.
+   */
   onSave: boolean;
   /** The time from the last save to the snapshot, in milliseconds. */
   delay: number;

@@ -12,9 +12,12 @@ export type { EntryField, RetentionPolicy };
 
 /** The configuration of a workspace folder. */
 export interface FolderConfig {
-  /** The path of the folder, in the form of the operating system. */
+  /** The absolute path of the folder, in the form of the operating system. */
   directory: string;
-  /** The repository: a folder, or a URL such as `s3://bucket/prefix`. */
+  /**
+   * The location of the repository: the path of a folder, or a URL such as
+   * `s3://bucket/prefix`.
+   */
   repository: string;
   /**
    * Whether the repository is in the extension's own storage, because the
@@ -31,8 +34,8 @@ export interface FolderConfig {
    */
   originals: string;
   /**
-   * The folders with the files that the extension writes on its own: its
-   * storage and its logs. Snapshots and restores never include them.
+   * The folders of the extension's own files: its storage and its logs.
+   * Snapshots and restores never include these folders.
    */
   ownFolders?: readonly string[];
   /**
@@ -47,25 +50,27 @@ export interface FolderConfig {
   /** The size in bytes above which files are excluded. Default: no limit. */
   excludeLargerThan?: number;
   /**
-   * The environment variables that are set for a repository at a URL: the S3
-   * credentials, region and endpoint.
+   * The S3 credentials, region and endpoint of a repository at a URL, by the
+   * names of the environment variables for them, such as `AWS_REGION`.
    */
   env?: Record<string, string>;
   /**
-   * The former paths of the folder under which its repository has snapshots.
+   * The former paths of the folder at which snapshots in the repository were
+   * taken. Default: none.
    */
   former?: readonly string[];
   /** Whether a new repository is created with encryption. */
   encrypt: boolean;
   /**
    * The user's key of the repository, if the repository is encrypted. The key
-   * is added just before a request is sent, and is neither logged nor stored.
+   * is added just before a request is sent, and is never logged.
    */
   key?: OwnKey;
   /**
-   * The identities of the repository that an earlier request with the same
-   * passphrase returned. They make it unnecessary to derive a key from the
-   * passphrase again. Like `key`, they are added just before a request is sent.
+   * The identities of the repository, if an earlier request with the same
+   * passphrase returned them. With the identities, the key does not have to be
+   * derived from the passphrase again. Like `key`, the identities are added
+   * just before a request is sent.
    */
   identities?: readonly string[];
 }
@@ -73,27 +78,31 @@ export interface FolderConfig {
 /** A key of the user: an age identity, or a passphrase. */
 export type OwnKey = string | { passphrase: string };
 
-/** The snapshots that were taken of a folder before the folder was moved. */
+/** The former path of a folder, and the repository with the old snapshots. */
 export interface OldHistory {
   /** The former path of the folder. */
   directory: string;
-  /** The location of the repository with these snapshots. */
+  /** The location of the repository with the snapshots of the former path. */
   repository: string;
   /**
    * Whether the folder is known to have been moved from the former path. If
-   * `false`, the folder has the same files as the directory at that path had,
-   * but might be a copy of a directory on a disk that is not mounted.
+   * `false`, the folder has many of the files that the last snapshot of the
+   * former path has, but might be a copy: the original might be on a disk that
+   * is not mounted.
    */
   isMoved: boolean;
 }
 
 /**
- * The encryption of a repository:
+ * The state of a repository's encryption:
  *
- * - `plain`: it is not encrypted, or does not exist and will not be encrypted;
- * - `unlocked`: it is encrypted, and the user's key opens it;
- * - `locked`: it is encrypted, and the user has no key or a wrong one;
- * - `uncreated`: it does not exist and will be encrypted when it is created.
+ * - `plain`: the repository is not encrypted, or does not exist and will not be
+ *   encrypted;
+ * - `unlocked`: the repository is encrypted, and the user's key opens it;
+ * - `locked`: the repository is encrypted, and the user's key is missing or
+ *   wrong;
+ * - `uncreated`: the repository does not exist, and will be created with
+ *   encryption.
  */
 export type EncryptionState = "plain" | "unlocked" | "locked" | "uncreated";
 
@@ -101,19 +110,23 @@ export type EncryptionState = "plain" | "unlocked" | "locked" | "uncreated";
 export interface TurnInfo {
   /** The id of the first snapshot of the turn. */
   id: string;
-  /** The agent, such as `claude-code`. */
+  /** The name of the agent, such as `claude-code`. */
   agent: string;
-  /** The agent's id of the session, if the agent gave one. */
+  /** The id that the agent gave to the session, if it gave one. */
   session?: string;
-  /** The number of the turn, from 1. */
+  /** The number of the turn, counted from 1. */
   number: number;
-  /** The first line of the prompt, if it was recorded. */
+  /** The first line of the prompt, if the prompt was recorded. */
   prompt?: string;
   /** The time of the first snapshot, in milliseconds since 1970. */
   start: number;
   /** The time of the last snapshot, in milliseconds since 1970. */
   end: number;
-  /** The number of files that the turn changed. */
+  /**
+   * The number of changes that the turn made, not counting changes that affect
+   * only metadata. A file that changed in several snapshots is counted several
+   * times.
+   */
   changed: number;
 }
 
@@ -132,7 +145,7 @@ export interface SnapshotInfo {
    * undo or redo was about to change.
    */
   isSafety?: boolean;
-  /** The turn of an agent during which the snapshot was taken. */
+  /** The turn of an agent during which the snapshot was taken, if any. */
   turn?: TurnInfo;
   /**
    * The turn of an agent that made the changes in the snapshot. Absent if no
@@ -143,7 +156,7 @@ export interface SnapshotInfo {
   /**
    * The id of the previous snapshot, which this snapshot is compared with: the
    * parent or, if the parent is not in the list, the next older snapshot.
-   * Absent if there is no previous snapshot.
+   * Absent for a safety snapshot, and if there is no previous snapshot.
    */
   before?: string;
   /**
@@ -192,7 +205,7 @@ export interface EntryDetails {
   xattrs?: string[];
 }
 
-/** A change to a path, from an old state to a new state. */
+/** A change to a file or link between two snapshots. */
 export interface FileChange extends EntryDetails {
   /** The path, relative to the workspace folder. */
   path: string;
@@ -200,9 +213,11 @@ export interface FileChange extends EntryDetails {
   change: "created" | "updated" | "deleted" | "renamed" | "copied" | "touched";
   /** The new length, or the last length of a deleted file, in bytes. */
   size: number;
-  /** The old length in bytes, if the file has an old and a new content. */
+  /** The old length in bytes, if the path has an old and a new state. */
   oldSize?: number;
-  /** The path that the file was moved or copied from. */
+  /**
+   * The old path of a renamed file, or the path that a file was copied from.
+   */
   from?: string;
   /** The fields that changed, if the path has an old and a new state. */
   fields?: EntryField[];
@@ -210,7 +225,10 @@ export interface FileChange extends EntryDetails {
 
 /** A summary of the changes between two snapshots. */
 export interface ChangeSummary {
-  /** The number of files whose content or name differs. */
+  /**
+   * The number of files and links that were created, updated, deleted, renamed
+   * or copied.
+   */
   changed: number;
   /** Up to two of the changes. Deletions come last. */
   first: Pick<FileChange, "path" | "change">[];
@@ -223,11 +241,12 @@ export interface ChangeSummary {
 
 /** A folder with changed files in it. */
 export interface ChangedFolder {
-  /** The path of the folder. */
+  /** The path of the folder, relative to the workspace folder. */
   path: string;
   /**
-   * The displayed text. If all changes in a folder are in a single subfolder,
-   * one row shows the names of both folders, such as `src/lib`.
+   * The name of the folder, as a row shows it. If all changes in a folder are
+   * in a single subfolder, one row stands for both folders and shows both
+   * names, such as `src/lib`.
    */
   title: string;
   /** Whether all changed files in the folder were deleted. */
@@ -235,9 +254,10 @@ export interface ChangedFolder {
 }
 
 /**
- * The changed folders and files directly below a folder. Files whose metadata
- * alone changed are left out if the whole list has other changes. `changed` and
- * `first` describe the whole list.
+ * The changed folders and files directly below a folder, from the list of all
+ * changes between two snapshots. Files with changed metadata but unchanged
+ * content are left out if the list has other changes. `changed` and `first`
+ * describe the whole list.
  */
 export interface ChangesBelow extends Pick<ChangeSummary, "changed" | "first"> {
   /** The folders with changes. */
@@ -250,20 +270,26 @@ export interface ChangesBelow extends Pick<ChangeSummary, "changed" | "first"> {
 export interface FileVersion extends EntryDetails {
   /** The id of the first snapshot with this version. */
   id: string;
-  /** The time when that snapshot began, in milliseconds since 1970. */
+  /** The time when the snapshot `id` began, in milliseconds since 1970. */
   time: number;
-  /** The label of that snapshot. */
+  /** The label of the snapshot `id`. Absent if the snapshot has none. */
   label?: string;
   /**
-   * The path in that snapshot. It differs between the versions of a renamed
-   * file.
+   * The path in the snapshot `id`. The versions before and after a rename have
+   * different paths.
    */
   path: string;
-  /** The path that the file was renamed or copied from in that snapshot. */
+  /**
+   * The old path of the file or folder, if it was renamed, or the path that the
+   * file was copied from.
+   */
   from?: string;
-  /** The length in bytes; absent if the file was deleted. */
+  /**
+   * The length of the content in bytes; 0 for a folder or link. Absent if the
+   * path was deleted.
+   */
   size?: number;
-  /** Whether the path is a folder. */
+  /** Whether this is a version of a folder. */
   isFolder?: boolean;
 }
 
@@ -271,7 +297,7 @@ export interface FileVersion extends EntryDetails {
 export interface FoundVersion extends FileVersion {
   /** The number of the first line with the text, counted from 1. */
   line: number;
-  /** The text of that line, shortened. */
+  /** The text of the line, shortened if it is long. */
   excerpt: string;
   /** The number of times the text occurs in the version. */
   matches: number;
@@ -281,16 +307,16 @@ export interface FoundVersion extends FileVersion {
 export interface LineVersion {
   /** The version of the file. */
   version: FileVersion;
-  /**
-   * The previous version. Absent if the range was already in the oldest
-   * version.
-   */
+  /** The next older version that was compared. Absent if there is none. */
   before?: FileVersion;
-  /** The number of the first line of the range in this version, from 1. */
+  /** The number of the first line of the range in `version`, counted from 1. */
   line: number;
-  /** The number of lines of the range in this version. */
+  /** The number of lines of the range in `version`. */
   count: number;
-  /** The text of the first line of the range that is not blank, shortened. */
+  /**
+   * The text of the first line in the range that is not blank, shortened if it
+   * is long. Empty if all lines are blank.
+   */
   excerpt: string;
 }
 
@@ -340,7 +366,11 @@ export interface DeletedFile {
 export interface VersionStat {
   /** The kind; `special` is a named pipe or a device. */
   kind: "file" | "directory" | "symlink" | "special";
-  /** The length of the content in bytes. */
+  /**
+   * The length of the content in bytes. For a symlink, a named pipe or a
+   * device, the length of the text that `read` returns. 0 for a folder or hard
+   * link.
+   */
   size: number;
   /** The modification time, in milliseconds since 1970. */
   mtime: number;
@@ -352,7 +382,10 @@ export interface FolderChild extends EntryDetails {
   name: string;
   /** The kind of the entry. */
   kind: VersionStat["kind"];
-  /** The length of the content in bytes. */
+  /**
+   * The length of the content in bytes. 0 for a hard link, and for everything
+   * other than a file.
+   */
   size: number;
 }
 
@@ -384,7 +417,7 @@ export interface ChangedRanges {
   after: number;
   /** The number of ranges in which the two versions differ. */
   count: number;
-  /** The first 1,000 of these ranges, in the order of their offsets. */
+  /** The ranges, at most the first 1,000, in the order of their offsets. */
   ranges: ChangedRange[];
 }
 
@@ -406,41 +439,45 @@ export interface SnapshotReport {
   isNew: boolean;
   /** The paths that the snapshot did not store or stored only in part. */
   skipped: SkippedPath[];
-  /** The duration of the work in milliseconds. */
+  /** The time that the snapshot took, in milliseconds. */
   duration: number;
 }
 
-/** The changes that a restore would make, as paths. */
+/** The changes that a restore would make. */
 export interface RestorePreview {
-  /** The files that exist and would be replaced. */
+  /** The existing paths that would be replaced by a file or link. */
   overwritten: string[];
-  /** The files that do not exist and would be created. */
+  /** The paths of the files and links that would be created. */
   created: string[];
-  /** The files that exist, are not in the snapshot, and would be deleted. */
+  /** The paths of the files and links that would be deleted. */
   deleted: string[];
   /**
-   * The number of files and links that differ only in mode, time, owner or
-   * extended attributes.
+   * The number of files and links of which only the mode, time, owner, extended
+   * attributes or spelling of the name would be restored.
    */
   touched: number;
-  /** The paths whose restore is already known to fail, with the errors. */
+  /**
+   * The paths that are already known to fail, at least in part, and the
+   * reasons.
+   */
   failed: PathFailure[];
 }
 
-/** The changes that an undo or redo would make, as paths. */
+/** The changes that an undo or redo would make. */
 export interface RevertPreview extends RestorePreview {
   /**
-   * Those of the paths in `overwritten` and `deleted` that cannot be read, or
-   * that were edited after the restore or undo that would be reverted.
+   * The paths in `overwritten` and `deleted` that were edited after the
+   * operation that would be reverted. A path that cannot be read counts as
+   * edited.
    */
   edited: string[];
 }
 
-/** The changes that undoing a turn of an agent would make, as paths. */
+/** The changes that undoing a turn of an agent would make. */
 export interface TurnPreview extends RestorePreview {
   /**
-   * The paths that something else has changed since the turn. Undoing the turn
-   * leaves them as they are, unless `force` is set.
+   * The paths that the turn changed and that something else has changed, too.
+   * Undoing the turn leaves these paths as they are, unless `force` is `true`.
    */
   conflicts: string[];
   /** The number of folders that would be created, changed or deleted. */
@@ -448,30 +485,37 @@ export interface TurnPreview extends RestorePreview {
   /** The id of the last snapshot of the turn. */
   last: string;
   /**
-   * The paths that the turn created and that the undo does not delete, because
-   * a rule excluded them before the turn.
+   * The paths that undoing the turn does not delete, because the snapshot
+   * before the turn excluded or skipped them.
    */
   left: string[];
 }
 
-/** A path that could not be restored. */
+/** A path that cannot be restored completely, and the reason. */
 export interface PathFailure {
-  /** The path, relative to the workspace folder. */
+  /**
+   * The path, relative to the workspace folder; `.` for the workspace folder
+   * itself.
+   */
   path: string;
   /** The message of the error, without the path. */
   message: string;
-  /** The advice, as an imperative phrase, if there is any. */
+  /**
+   * Advice for the user in the imperative, such as `Free some space on the
+   * disk`. Absent if there is none.
+   */
   advice?: string;
 }
 
-/** A preview of removing old snapshots. */
+/** The effects that a prune would have. */
 export interface PrunePreview {
   /** The number of snapshots of the folder that would be removed. */
   removed: number;
   /** The number of snapshots of the folder that would be kept. */
   kept: number;
   /**
-   * The number of bytes that would be freed when all grace periods are over.
+   * The number of bytes that this prune and later ones would free by the end of
+   * all grace periods.
    */
   freed: number;
   /**
@@ -480,8 +524,8 @@ export interface PrunePreview {
    */
   stored: number;
   /**
-   * The descriptions of unusual new snapshots. If there are any, a prune fails
-   * unless `acceptUnusual` is true.
+   * Descriptions of what is unusual about the new snapshots. If there are any,
+   * a prune fails unless `acceptUnusual` is `true`.
    */
   unusual: string[];
 }
@@ -492,7 +536,9 @@ export interface RestoreRequest {
   id: string;
   /** The paths of the files and folders to restore. Default: all. */
   paths?: string[];
-  /** Whether files that are not in the snapshot are deleted. */
+  /**
+   * Whether to delete paths that are not in the snapshot, except excluded ones.
+   */
   deleteOthers: boolean;
 }
 
@@ -501,13 +547,13 @@ export interface RestoreReport {
   /** The number of files and links that were written. */
   written: number;
   /**
-   * The number of paths for which only the mode, time, owner or extended
-   * attributes were restored.
+   * The number of paths of which only the mode, time, owner, extended
+   * attributes or spelling of the name were restored.
    */
   touched: number;
   /** The number of paths that were deleted, including folders. */
   deleted: number;
-  /** The paths that could not be restored, with the reasons. */
+  /** The paths that were not restored completely, and the reasons. */
   failed: PathFailure[];
 }
 
@@ -518,8 +564,8 @@ export interface Methods {
    * entries. With `isFirst`, the snapshot stores the copies in `originals` in
    * place of the files that have changed since the copies were made. With
    * `ignoresFolderTimes`, no snapshot is taken if only the times of folders
-   * have changed. `continues` is a former path of the folder. If the folder has
-   * no snapshot yet, the last snapshot of this path becomes the parent.
+   * have changed. `continues` is a former path of the folder. The last snapshot
+   * of that path becomes the parent, unless the folder has a newer snapshot.
    */
   snapshot: [
     {
@@ -538,9 +584,10 @@ export interface Methods {
    */
   list: [{ config: FolderConfig }, SnapshotInfo[]];
   /**
-   * Returns the changes between two snapshots. If `before` is `undefined`,
-   * returns all files of `after` as created. With `within`, returns only the
-   * changes in that folder.
+   * Returns the changes between the snapshots with the ids `before` and
+   * `after`. If `before` is `undefined`, returns all files of `after` as
+   * created. With `within`, returns only the changes in the folder at that
+   * path.
    */
   compare: [
     {
@@ -568,9 +615,9 @@ export interface Methods {
   ];
   /**
    * Returns a summary of the changes in the folder `within` between two
-   * snapshots, or `undefined` if more than 10,000 paths differ. Reads only the
-   * parts of the trees that differ. Files whose content and name did not change
-   * do not count.
+   * snapshots, or `undefined` if more than 10,000 paths differ. `within` is
+   * empty for the workspace folder. `before` and `after` are those of
+   * `compare`.
    */
   summary: [
     {
@@ -584,19 +631,20 @@ export interface Methods {
   /** Returns the paths that a snapshot did not store or stored only in part. */
   skipped: [{ config: FolderConfig; id: string }, SkippedPath[]];
   /**
-   * Returns the files that were deleted between snapshots, the most recently
-   * deleted first.
+   * Returns the files that were deleted between two snapshots and are not in
+   * the newest snapshot, the most recently deleted first.
    */
   deleted: [{ config: FolderConfig }, DeletedFile[]];
-  /** Returns a preview of removing old snapshots. Removes nothing. */
+  /** Returns the effects that `prune` would have. Removes nothing. */
   previewPrune: [
     { config: FolderConfig; policy: RetentionPolicy },
     PrunePreview,
   ];
   /**
-   * Removes old snapshots of the repository. Returns the ids of the removed
-   * snapshots of the folder, the oldest first. Fails with the code `unsafe` if
-   * new snapshots are unusual, unless `acceptUnusual` is true.
+   * Removes snapshots from the repository by the rules of `policy`. Returns the
+   * ids of the removed snapshots of the folder, the oldest first. Fails with
+   * the code `unsafe` if new snapshots are unusual, unless `acceptUnusual` is
+   * `true`.
    */
   prune: [
     { config: FolderConfig; policy: RetentionPolicy; acceptUnusual?: boolean },
@@ -612,7 +660,10 @@ export interface Methods {
     { config: FolderConfig; id: string; path: string },
     VersionStat | undefined,
   ];
-  /** Returns the files and folders in a folder of a snapshot, in path order. */
+  /**
+   * Returns the files and folders directly in the folder `path` of a snapshot,
+   * in path order.
+   */
   children: [
     { config: FolderConfig; id: string; path: string },
     FolderChild[],
@@ -628,24 +679,26 @@ export interface Methods {
     ChangedRanges,
   ];
   /**
-   * Searches the repositories on this machine for the snapshots of a folder
-   * that was moved or renamed. Returns `undefined` if there are none.
+   * Searches the repositories on this machine for snapshots that were taken
+   * before the folder was moved or renamed. Returns `undefined` if no
+   * repository has such snapshots.
    */
   findMoved: [{ config: FolderConfig }, OldHistory | undefined];
   /**
-   * Moves the repository of a folder's former path to the place of the folder's
-   * own repository. Does nothing, and returns `false` as `isMoved`, if this is
-   * not possible, for example because the folder already has a repository.
+   * Moves the repository of `from`, the configuration of the folder's former
+   * path, to the location of the folder's own repository. Moves nothing, and
+   * returns `false` as `isMoved`, if the folder already has a repository or the
+   * two locations are not in the same folder.
    */
   continueHistory: [
     { config: FolderConfig; from: FolderConfig },
     { isMoved: boolean },
   ];
   /**
-   * Copies the snapshots of a folder from another repository. Returns the
+   * Copies the snapshots of a folder from the repository of `from`. Returns the
    * number of snapshots that the folder's repository did not have. Fails with
-   * the code `unsupported` if the other repository is encrypted, the folder's
-   * repository is not, and `mayDecrypt` is not set.
+   * the code `unsupported` if only the repository of `from` is encrypted,
+   * unless `mayDecrypt` is `true`.
    */
   copyHistory: [
     { config: FolderConfig; from: FolderConfig; mayDecrypt?: boolean },
@@ -657,8 +710,8 @@ export interface Methods {
     RestorePreview,
   ];
   /**
-   * Restores files into the workspace folder, after saving the current files to
-   * a safety snapshot.
+   * Restores files into the workspace folder. First takes a safety snapshot of
+   * the paths that the restore changes.
    */
   restore: [{ config: FolderConfig; request: RestoreRequest }, RestoreReport];
   /**
@@ -669,14 +722,14 @@ export interface Methods {
     { config: FolderConfig; direction: "undo" | "redo" },
     RevertPreview | undefined,
   ];
-  /** Undoes the last restore into the folder. */
+  /** Undoes the last restore into the folder, or the last redo. */
   undo: [{ config: FolderConfig }, RestoreReport];
   /** Undoes the last undo in the folder. */
   redo: [{ config: FolderConfig }, RestoreReport];
   /**
    * If the agent has not finished the turn, takes a snapshot, so that all
    * changes made so far count as changes of the turn. `turn` is the id of the
-   * turn's first snapshot. Returns whether the snapshot was taken.
+   * turn's first snapshot. Returns whether the turn was still unfinished.
    */
   endTurn: [{ config: FolderConfig; turn: string }, boolean];
   /**
@@ -685,10 +738,10 @@ export interface Methods {
    */
   previewUndoTurn: [{ config: FolderConfig; turn: string }, TurnPreview];
   /**
-   * Undoes the changes of a turn. With `force`, also restores paths that
-   * something else has changed since the turn. `last` is the id that the
-   * preview returned as `last`. Fails with the code `changed` if the turn now
-   * has a snapshot that is newer than `last`.
+   * Undoes the changes of a turn. `turn` is the id of the turn's first
+   * snapshot, and `last` is the `last` of the preview. With `force`, also
+   * restores the paths in the preview's `conflicts`. Fails with the code
+   * `changed` if the turn now has a snapshot that is newer than `last`.
    */
   undoTurn: [
     { config: FolderConfig; turn: string; last: string; force: boolean },
@@ -697,8 +750,8 @@ export interface Methods {
   /** Returns the state of the repository's encryption. */
   encryption: [{ config: FolderConfig }, EncryptionState];
   /**
-   * Returns the identities of an encrypted repository; an empty list if there
-   * is no repository or it is not encrypted.
+   * Returns the identities of an encrypted repository, or an empty list if the
+   * repository does not exist or is not encrypted.
    */
   identities: [{ config: FolderConfig }, readonly string[]];
   /**
@@ -734,7 +787,7 @@ export interface Methods {
    * folder was renamed, the versions under its other paths are included.
    */
   history: [{ config: FolderConfig; path: string }, FileVersion[]];
-  /** Searches all versions of a file for a text, ignoring case. */
+  /** Searches the versions of a file for a text, ignoring case. */
   searchHistory: [
     { config: FolderConfig; path: string; text: string },
     HistorySearch,
@@ -767,13 +820,13 @@ export type Method = keyof Methods;
  */
 export type ThreadName = "writer" | "reader";
 
-/** A message from the host to the child process. */
+/** A message from the extension host to the child process. */
 export type ToProcess =
   | { thread: ThreadName; message: ToWorker }
   // Ends an idle thread.
   | { end: ThreadName };
 
-/** A message from the child process to the host. */
+/** A message from the child process to the extension host. */
 export type FromProcess =
   | { thread: ThreadName; message: FromWorker }
   // A thread has ended unexpectedly. `last` is the id of the last request that
@@ -781,23 +834,27 @@ export type FromProcess =
   // error.
   | { ended: ThreadName; last: number; reason: string };
 
-/** A message from the host to a thread. */
+/** A message from the extension host to a thread. */
 export type ToWorker =
   | { [M in Method]: { id: number; method: M; params: Methods[M][0] } }[Method]
   | { cancel: number }
-  // Asks for the next piece of a long result. `next` is the id of the request.
+  // Asks for the next piece of a long result. `next` is the id of the request
+  // that has this result.
   | { next: number };
 
-/** An error in the form of a message. */
+/** An error, in the form in which a thread reports it to the extension host. */
 export interface Fault {
   /** The message of the error. */
   message: string;
   /**
-   * The code of the error or of the first cause that has a code. Codes of the
-   * system do not count.
+   * The first code, other than a code of the operating system, in the chain of
+   * the error and its causes.
    */
   code?: string;
-  /** The system's code of the error or of a cause, such as `ENOSPC`. */
+  /**
+   * The first code of the operating system, such as `ENOSPC`, in the chain of
+   * the error and its causes.
+   */
   system?: string;
   /** Whether the error is about the workspace folder or a path in it. */
   isOfFolder?: boolean;
@@ -816,11 +873,11 @@ export type Piece =
    */
   | { bytes: Uint8Array; offset: number; size: number };
 
-/** A message from a thread to the host. */
+/** A message from a thread to the extension host. */
 export type FromWorker =
   | { id: number; piece: Piece }
-  // A list that was sent in pieces is empty here. A content that was sent in
-  // pieces is `undefined` here.
+  // In `result`, a list that was sent in pieces is empty. If a content was sent
+  // in pieces, `result` is `undefined`.
   | { id: number; result: unknown }
   | { id: number; fault: Fault }
   | { id: number; progress: Progress }

@@ -1,11 +1,11 @@
 /**
  * Short summaries of the changes between two snapshots.
  *
- * Two snapshots share most layers of their trees. A summary reads only two
- * things: the lines of the layers that the two snapshots do not share, and the
- * old entries of the paths in these lines. The entries are compared in the same
- * way as those of whole trees, so a summary has the same number of files as the
- * list of changes.
+ * Two snapshots usually share most layers of their trees. For a summary, only
+ * two things are read: the lines of the layers that the two snapshots do not
+ * share, and the old entries of the paths in these lines. The entries are
+ * compared in the same way as those of whole trees, so a summary counts the
+ * same files as the list of changes.
  *
  * @module
  */
@@ -16,8 +16,6 @@ import {
   type SnapshotRecord,
   type TreeEntry,
 } from "../../../mod.ts";
-// The library's `mod.ts` does not export the following, because programs other
-// than the extension do not need it.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { turnIfDue } from "../../../lib/bytes/turns.ts";
 import { pathPairs } from "../../../lib/repository/search/folder_changes.ts";
@@ -27,7 +25,7 @@ import { changedFields, isWithin } from "../../../lib/tree/mod.ts";
 import type { ChangeSummary, FileChange } from "../shared/protocol.ts";
 import { fileChanges } from "./file_changes.ts";
 
-/** The maximum number of paths that are compared for a summary. */
+/** The maximum number of differing paths for which a summary is made. */
 export const MAX_COMPARED = 10_000;
 
 /** The maximum number of changes that a summary names. */
@@ -47,8 +45,8 @@ interface Compared {
 }
 
 /**
- * Returns a summary of the changes between two snapshots, or `undefined` if
- * more than `MAX_COMPARED` paths differ.
+ * Returns a summary of the changes in a folder between two snapshots, or
+ * `undefined` if more than `MAX_COMPARED` paths differ.
  *
  * @throws {DeltarError} `aborted` if the signal fired; the error of a layer
  * that is damaged or missing.
@@ -102,8 +100,8 @@ function summaryOf(changes: readonly FileChange[]): ChangeSummary {
 }
 
 /**
- * Returns the changes that a summary names: the first ones, and deletions only
- * if there are not enough other changes.
+ * Returns up to `MAX_NAMED` of the changes. Deletions are among them only if
+ * there are not enough other changes.
  */
 export function named(changes: readonly FileChange[]): ChangeSummary["first"] {
   const isGone = ({ change }: FileChange) => change === "deleted";
@@ -113,7 +111,10 @@ export function named(changes: readonly FileChange[]): ChangeSummary["first"] {
   ].slice(0, MAX_NAMED).map(({ path, change }) => ({ path, change }));
 }
 
-/** Returns the deepest folder that contains all paths; empty for the root. */
+/**
+ * Returns the path of the deepest folder that contains all paths; empty for the
+ * root.
+ */
 function commonFolder([path = "", ...others]: readonly string[]): string {
   let folder = path.slice(0, Math.max(0, path.lastIndexOf("/")));
   for (const other of others) {

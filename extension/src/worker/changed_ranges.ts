@@ -3,8 +3,6 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Repository } from "../../../mod.ts";
-// The library's `mod.ts` does not export the following, because programs other
-// than the extension do not need it.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { turnIfDue } from "../../../lib/bytes/turns.ts";
 import type { Segments } from "../../../lib/delta/segments.ts";
@@ -51,6 +49,7 @@ interface Version {
  *
  * @throws {DeltarError} `not-found` if a snapshot does not have the file;
  * `aborted` if the signal fired; the errors of `Repository.readFile`.
+ * @throws {Error} The system's error if a file on the disk cannot be read.
  */
 export async function changedRanges(
   repository: Repository,
@@ -107,10 +106,10 @@ async function findVersion(
 }
 
 /**
- * Adds the changed ranges if the newer version is stored as deltas against the
- * older one. Returns `false` without adding any range if the newer version is
- * not stored in this way, or if its deltas copy parts of the older version in a
- * different order.
+ * Adds the changed ranges that the deltas of the newer version against the
+ * older one show. Returns `false` without adding any range if there are no such
+ * deltas, if a version is sparse, or if the deltas copy parts of the older
+ * version in a different order.
  */
 async function addStored(
   { storage }: Repository,
@@ -121,7 +120,8 @@ async function addStored(
 ): Promise<boolean> {
   if (old === undefined || now === undefined) return false;
   if (old.sha256 === now.sha256) return true;
-  // The deltas of a sparse file apply to its condensed form.
+  // The deltas of a sparse file apply to its condensed form, so their offsets
+  // are not offsets in the file.
   if (old.sparse !== undefined || now.sparse !== undefined) return false;
   const { length } = old.content;
   const isDeltaToOld = now.content.length > length &&
@@ -131,18 +131,18 @@ async function addStored(
   using literals = new Spool();
   const { segments } = await new ContentReader(storage)
     .deltas({ ...now, content }, literals, signal);
-  // If parts of the old version are copied in a different order, a part of the
-  // file was moved, or was copied from a similar part. No single range of the
-  // old version corresponds to such a part.
+  // If the deltas copy parts of the old version in a different order, for
+  // example because a part was moved, a range of the new version does not
+  // correspond to a single range of the old version.
   if (!segments.isInOrder) return false;
   addSegments(segments, size, list);
   return true;
 }
 
 function addSegments(segments: Segments, size: number, list: RangeList): void {
-  /** The offset in the new version at which the next segment is expected. */
+  /** The offset of the next segment in the new version. */
   let at = 0;
-  /** The offset in the old version at which the next segment is expected. */
+  /** The end of the last copied segment in the old version. */
   let old = 0;
   let literals = 0;
   for (const { kind, offset, length } of segments.all()) {
@@ -163,7 +163,7 @@ function addSegments(segments: Segments, size: number, list: RangeList): void {
 
 /**
  * Adds the ranges in which two contents have different bytes at the same
- * offsets.
+ * offsets. If one content is longer, its last bytes count as different.
  */
 async function addDifferent(
   before: AsyncIterable<Uint8Array>,

@@ -6,8 +6,9 @@ import type {
 import { named } from "./change_summary.ts";
 
 /**
- * Returns the changed folders and files directly below a folder. Files whose
- * metadata alone changed are left out if `changes` has other changes.
+ * Returns the changed folders and files directly below a folder. Files with
+ * changed metadata but unchanged content are left out if `changes` has other
+ * changes.
  *
  * @param changes All changes between two snapshots.
  * @param path The path of the folder; empty for the workspace folder.
@@ -48,6 +49,10 @@ export function changesBelow(
 /**
  * Returns a folder's name, joined with the names of the folders below it, down
  * to the deepest folder that contains all changes.
+ *
+ * @param changes The changes in the folder.
+ * @param start The offset of the folder's name in the paths of the changes.
+ * @param name The name of the folder.
  */
 function compact(
   changes: readonly FileChange[],

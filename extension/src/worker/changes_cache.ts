@@ -6,7 +6,7 @@ import { SharedWork } from "./shared_work.ts";
  */
 const MAX_KEPT_CHANGES = 200_000;
 
-/** A list that is kept, or that is being read. */
+/** A list of changes that is kept or is being read. */
 interface Kept<Change> {
   changes: SharedWork<Change[]>;
   /** The number of changes; 0 until the list has been read. */

@@ -1,15 +1,14 @@
 import type { Repository, RestorePlan } from "../../../mod.ts";
-// The library's `mod.ts` does not export the following, because programs other
-// than the extension do not need it.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { inTurns, turnIfDue } from "../../../lib/bytes/turns.ts";
 import { TargetDirectory } from "../../../lib/tree/target_directory.ts";
 import { codeOf } from "../../../shared/error_code.ts";
 
 /**
- * Returns those of `paths` that were edited after the restore or undo that the
- * plan reverts. A path counts as edited if its file or link differs from the
- * entry in the restored snapshot, or cannot be read.
+ * Returns the paths among `paths` that were edited after the restore or undo
+ * that the plan reverts. A path counts as edited if its file or link cannot be
+ * read, or differs from the entry in the restored snapshot. If that snapshot is
+ * not known or no longer exists, returns an empty list.
  */
 export async function editedSince(
   repository: Repository,
@@ -51,7 +50,7 @@ export async function editedSince(
   }
 }
 
-/** The fields of an entry that are compared with the disk. */
+/** The fields of an entry that are compared with the path on the disk. */
 interface Written {
   kind: string;
   size: number;

@@ -4,8 +4,8 @@ import type { FileChange } from "../shared/protocol.ts";
 import { detailsOf } from "./entry_details.ts";
 
 /**
- * Returns the changes of files and links, without those of folders. The changes
- * of the files in a folder are listed one by one.
+ * Returns the changes of all paths except folders. A renamed file has one
+ * change: the deletion of its old path is left out.
  */
 export function fileChanges(changes: readonly Change[]): FileChange[] {
   return withoutOldPaths(changes).flatMap(changeOf);
@@ -27,8 +27,8 @@ export function withoutOldPaths(changes: readonly Change[]): Change[] {
 }
 
 /**
- * Returns a list with the change of a file or link. For a folder, returns an
- * empty list, because the changes of its files are listed.
+ * Returns a list with only this change, or an empty list if the path is a
+ * folder. The changes of the files in the folder are listed separately.
  */
 function changeOf(change: Change): FileChange[] {
   const entry = change.change === "deleted" ? change.before : change.entry;
@@ -51,8 +51,9 @@ function changeOf(change: Change): FileChange[] {
 }
 
 /**
- * Returns the fields that changed, if the path has an old and a new state. If
- * only hard links changed, returns no fields, because the file is the same.
+ * Returns the changed fields of an updated or touched path, as `fields`. For
+ * other changes, and if only the hard links of the path changed, returns an
+ * empty object.
  */
 function fieldsOf(change: Change): Pick<FileChange, "fields"> {
   const isOfBoth = change.change === "touched" ||

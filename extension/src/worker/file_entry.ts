@@ -9,8 +9,8 @@ import {
  * Returns the entry of a file in a snapshot. For a hard link, returns the entry
  * of the file that has the content.
  *
- * @throws {DeltarError} `not-found` if the snapshot does not have the file;
- * `aborted` if the signal fired; the error of a layer that is damaged.
+ * @throws {DeltarError} `not-found` if the snapshot has no file at this path;
+ * `aborted` if the signal fired; the error of reading a layer.
  */
 export async function fileEntry(
   repository: Repository,

@@ -21,7 +21,10 @@ export function dirOf(
   });
 }
 
-/** Returns the folders that neither snapshots nor restores touch. */
+/**
+ * Returns the cache and the extension's own folders, which snapshots and
+ * restores leave out.
+ */
 export function untouchedFolders(
   { cache, ownFolders = [] }: FolderConfig,
 ): string[] {

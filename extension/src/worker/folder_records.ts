@@ -14,17 +14,18 @@ export async function recordsOf(
 }
 
 /**
- * Returns the snapshots of a folder among all snapshots of its repository,
- * without safety snapshots.
+ * Returns the snapshots of a folder and of its former paths, without safety
+ * snapshots.
  *
- * A repository has the snapshots of one folder. If the folder was moved, its
- * snapshots are under several paths. A path is a former path of the folder if
- * all snapshots of the path are older than those of the current path. If the
- * folder was moved back, a path with newer snapshots is also a former path if
- * one of its snapshots is the parent or the child of a snapshot of the current
- * path or of another former path.
+ * Usually, a repository has the snapshots of only one folder. If the folder was
+ * moved, its snapshots are under several paths. A path is a former path of the
+ * folder if all snapshots of the path are older than those of the current path,
+ * or if the current path has no snapshots. If the folder was moved back, a path
+ * with newer snapshots is also a former path if one of its snapshots is the
+ * parent or the child of a snapshot of the current path or of another former
+ * path.
  *
- * @param records The snapshots of the repository, the oldest first.
+ * @param records All snapshots of the repository, the oldest first.
  */
 export function ownAmong(
   records: readonly SnapshotRecord[],
@@ -52,10 +53,9 @@ export function ownAmong(
 }
 
 /**
- * Returns the safety snapshots of a folder, including those of its former
- * paths, among all snapshots of its repository.
+ * Returns the safety snapshots of a folder and of its former paths.
  *
- * @param records The snapshots of the repository.
+ * @param records All snapshots of the repository.
  * @param own The snapshots of the folder, as `ownAmong` returns them.
  * @param config The configuration of the folder.
  */

@@ -5,13 +5,14 @@ export interface Work {
   /** The signal that is aborted when the request is cancelled. */
   signal: AbortSignal;
   /**
-   * Reports the progress. A report within 100 milliseconds of the start of the
-   * request, or of the previous report that was sent, is dropped.
+   * Sends the progress to the extension host. Does nothing if less than 100
+   * milliseconds have passed since the start of the request or since the last
+   * report was sent.
    */
   progress: (progress: Progress) => void;
 }
 
-/** A function that carries out a method. */
+/** A function that carries out a method of the worker. */
 export type Handler<M extends Method> = (
   params: Methods[M][0],
   work: Work,

@@ -20,7 +20,7 @@ import { MAX_SEARCHED_BYTES, type SearchedVersion } from "./search_history.ts";
  */
 type Range = readonly [start: number, end: number];
 
-/** A version with its text and the range of lines in it. */
+/** The lines of a version or of the text in the editor, and the range in it. */
 interface Compared {
   /** The version, or `undefined` for the text in the editor. */
   version: SearchedVersion["version"] | undefined;
@@ -35,9 +35,9 @@ interface Compared {
  * @param versions The versions, the newest first.
  * @param text The text in the editor.
  * @param encoding The encoding of the file, as VS Code names it.
- * @param range The range of lines in this text, which has at least one line.
- * @throws {unknown} The error of finding or reading a version, if it is not
- *   about damage.
+ * @param range A range of at least one line of `text`.
+ * @throws {unknown} Any error of finding or reading a version, except one about
+ *   damage.
  */
 export async function lineHistory(
   versions: AsyncIterable<SearchedVersion>,
@@ -89,7 +89,8 @@ function textLines(text: string): string[] {
 /**
  * Returns a decoder for an encoding, given by its name in VS Code, such as
  * `utf8bom` or `windows1252`. If the runtime does not know the encoding, bytes
- * are decoded as Windows-1252, which gives different texts for different bytes.
+ * are decoded as Windows-1252. In this encoding, every byte is a different
+ * character, so changed lines are still found.
  */
 function decoderOf(encoding: string): TextDecoder {
   const label = ENCODINGS[encoding] ??
@@ -102,7 +103,10 @@ function decoderOf(encoding: string): TextDecoder {
   }
 }
 
-/** The labels of encodings, by the names that VS Code uses for them. */
+/**
+ * The labels of encodings for `TextDecoder`, by the names that VS Code uses.
+ * `decoderOf` makes the labels of other encodings from their names.
+ */
 const ENCODINGS: Readonly<Record<string, string>> = {
   utf8bom: "utf-8",
   shiftjis: "shift_jis",
@@ -154,7 +158,8 @@ function areEqual(one: Compared, two: Compared): boolean {
  * new text was made. The returned range is empty if all lines of the new range
  * were inserted.
  *
- * @param runs The equal and the different lines of the two texts, in order.
+ * @param runs The runs of equal and of different lines of the texts, in order.
+ * @param range The range in the new text.
  */
 export function rangeBefore(runs: readonly Run[], range: Range): Range {
   const [start, end] = range;

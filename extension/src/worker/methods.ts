@@ -47,7 +47,10 @@ import { turnMethods, turnsBySnapshot } from "./turns.ts";
 /** The maximum size of a version that is opened in an editor, in bytes. */
 const MAX_VERSION_BYTES = 2 ** 30;
 
-/** Returns the methods of the worker. They share a cache of trees. */
+/**
+ * Returns the methods of the worker. The methods share a cache of trees and a
+ * cache of lists of changes.
+ */
 export function createMethods(
   repositories: Repositories = new Repositories(),
 ): { [M in Method]: Handler<M> } {
@@ -166,12 +169,12 @@ export function createMethods(
       const found = new Map<string, DeletedFile>();
       for (let at = records.length - 1; at > 0; at--) {
         checkAborted(signal);
-        // Most snapshots have no deleted files. To save time, their trees are
-        // not read.
+        // Most snapshots count no deletions. To save time, the trees of these
+        // snapshots are not read.
         const { deleted, faults } = records[at].counts;
         // The tree of a snapshot with faults is read, too. A path that could
-        // not be read is missing from this tree, so a later deletion of the
-        // path is not counted.
+        // not be read is missing from this tree. If the path was deleted before
+        // the next snapshot, that snapshot does not count the deletion.
         if (deleted + faults === 0) continue;
         const [old, next] = [records[at - 1], records[at]];
         const { changes } = await repository.diff(old, next, { signal });
@@ -325,8 +328,9 @@ export function createMethods(
 }
 
 /**
- * Yields the versions of a file that have content, the newest first. A version
- * in which the file was deleted has no content.
+ * Yields the versions of a path in which it is a file, the newest first.
+ * Versions in which the path was deleted, or is a folder or a symlink, are left
+ * out.
  */
 async function* contentsOf(
   repository: Repository,
@@ -355,8 +359,9 @@ async function* contentsOf(
 }
 
 /**
- * Yields the versions of a file with different contents, the newest first,
- * including the versions under older and newer paths of a renamed file.
+ * Yields the versions of a file or folder, the newest first, without those that
+ * changed only metadata. If the file or folder was renamed, the versions under
+ * its other paths are included.
  */
 async function* versionsOf(
   repository: Repository,
@@ -376,8 +381,9 @@ async function* versionsOf(
   const { former } = config;
   const options = { follow: true, former, signal, onDamage };
   for await (const version of repository.history(last, path, options)) {
-    // The view shows contents, but not modes, times or owners. If the time of a
-    // hard link has changed, its content might have changed, too.
+    // Touched versions are left out, because the history of a file shows only
+    // changes of the content. Hard links are an exception: the entry of a hard
+    // link has no checksum, so the content might have changed, too.
     if (version.change !== "touched" || version.entry?.kind === "hardlink") {
       yield version;
     }

@@ -28,14 +28,17 @@ import type { Repositories } from "./repositories.ts";
 /** The maximum number of repositories that are opened in a search. */
 const MAX_OPENED = 50;
 
-/** The maximum number of files and folders of a snapshot that are compared. */
+/**
+ * The maximum number of files and folders in the root of a snapshot that are
+ * compared with those of a folder.
+ */
 const MAX_COMPARED = 500;
 
 type Methods = "findMoved" | "continueHistory" | "copyHistory";
 
 /**
- * Returns the methods that find and continue the history of a folder that was
- * moved or whose repository has a new location.
+ * Returns the methods that find, continue and copy the history of a folder
+ * after the folder was moved or its repository got a new location.
  */
 export function oldHistoryMethods(
   repositories: Repositories,
@@ -112,11 +115,12 @@ function knownDirectories({ cache }: FolderConfig): KnownDirectories {
 }
 
 /**
- * Searches the repositories next to the repository of a folder for snapshots of
- * a directory that no longer exists and had the same files as the folder.
- * Repositories of directories with the same name as the folder are searched
- * first, and then the most recently used ones. Repositories that cannot be
- * opened are ignored.
+ * Searches the repositories next to the repository of a folder for a directory
+ * that no longer exists on this machine and, as `isSame` decides, had the same
+ * files as the folder. Repositories of directories with the same name as the
+ * folder are searched first, and then the most recently used ones. Repositories
+ * that cannot be read are ignored. Returns `undefined` if there is no such
+ * directory.
  */
 async function findSame(
   repositories: Repositories,

@@ -5,8 +5,8 @@
  *
  * The library runs in the worker threads, so the main thread always has time to
  * end the process. The process ends when its channel to the extension host is
- * closed: because the host has no more work for it, or because the host has
- * ended or was killed.
+ * closed. The host closes the channel when it has no more work. If the host
+ * ends or is killed, the system closes the channel.
  *
  * @module
  */
@@ -37,9 +37,9 @@ interface Thread {
   last: number;
 }
 
-// These signals are ignored. A terminal sends them to all processes that were
-// started in it, but the extension host might need this process for a last
-// snapshot.
+// These signals are often sent to the extension host and to its child processes
+// at the same time. This process ignores them, because the host might need it
+// for a last snapshot.
 for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"]) {
   process.on(signal, () => {});
 }

@@ -28,12 +28,15 @@ import { RepositoryDraft } from "./repository_draft.ts";
 /** Opens and creates the repositories of folders. */
 export class Repositories {
   /**
-   * The identities of the encrypted repositories that were opened, by the
-   * locations of the repositories and the keys of the user. The identities are
+   * The identities of each encrypted repository that was opened, by the
+   * checksum of its location and the user's keys, as JSON. The identities are
    * kept, because decrypting them with a passphrase takes about a second.
    */
   readonly #identities = new Map<string, readonly string[]>();
-  /** The encrypted repositories that are not stored yet, by their locations. */
+  /**
+   * The encrypted repositories that are not stored yet, by the checksums of
+   * their locations.
+   */
   readonly #drafts = new Map<string, RepositoryDraft>();
 
   /** Whether this thread has encrypted repositories that are not stored yet. */
@@ -44,9 +47,10 @@ export class Repositories {
   /**
    * Opens the repository of a folder.
    *
-   * @throws {DeltarError} `not-found` if the repository does not exist; `key`
-   * if no key of the user opens the encrypted repository; `mismatch` if this
-   * machine has used a different repository at this location.
+   * @throws {DeltarError} `not-found` if the repository does not exist, or if
+   * it is on S3 and there are no access keys; `key` if it is encrypted and no
+   * key of the user opens it; `mismatch` if this machine has used a different
+   * encrypted repository at this location.
    */
   async open(config: FolderConfig): Promise<Repository> {
     const repository = await this.tryOpen(config);
@@ -60,8 +64,8 @@ export class Repositories {
   }
 
   /**
-   * Opens a repository that might not become the repository of the folder, and
-   * so does not record that this machine has used it.
+   * Opens a repository without recording that this machine has used it, because
+   * it might not become the repository of the folder.
    *
    * @throws {DeltarError} As `open` does.
    */
@@ -72,6 +76,8 @@ export class Repositories {
   /**
    * Opens the repository of a folder. Returns `undefined` if the repository
    * does not exist.
+   *
+   * @throws {DeltarError} The other errors of `open`.
    */
   async tryOpen(config: FolderConfig): Promise<Repository | undefined> {
     // This call is outside of the `try` block, because its error for missing
@@ -86,12 +92,14 @@ export class Repositories {
   }
 
   /**
-   * Opens the repository of a folder, or creates it without encryption.
+   * Opens the repository of a folder. If the repository does not exist, creates
+   * it without encryption.
    *
    * @throws {UncreatedError} If the repository does not exist and will be
    *   encrypted.
    * @throws {DeltarError} `not-found` if this machine has used an encrypted
-   * repository at this location and the repository is missing.
+   * repository at this location and that repository is missing; the other
+   * errors of `open`.
    */
   async openOrCreate(config: FolderConfig): Promise<Repository> {
     const repository = await this.tryOpen(config);
@@ -104,7 +112,8 @@ export class Repositories {
       return await Repository.create(storage, { machine });
     } catch (error) {
       if (codeOf(error) !== "exists") throw withLocation(error, config);
-      // Another window has created the repository in the meantime.
+      // Another process, such as another window of VS Code, has created the
+      // repository in the meantime.
       return await this.#open(storage, config);
     }
   }
@@ -125,8 +134,8 @@ export class Repositories {
   }
 
   /**
-   * Returns the draft of a new encrypted repository, which `create` stores.
-   * Until the repository is stored, each call returns the same draft.
+   * Returns the draft of a new encrypted repository for a folder. Until
+   * `create` has stored the repository, each call returns the same draft.
    */
   async draft(config: FolderConfig): Promise<RepositoryDraft> {
     const place = placeOf(storageOf(config), config);
@@ -157,12 +166,13 @@ export class Repositories {
   }
 
   /**
-   * Stores the encrypted repository that `draft` returned.
+   * Stores the draft of an encrypted repository at the location of the folder's
+   * repository.
    *
-   * @param id The id of the draft.
-   * @throws {DeltarError} `not-found` if there is no draft with this id,
-   *   because the thread was restarted; `exists` if another repository was
-   *   stored first.
+   * @param id The id of the draft that `draft` returned.
+   * @throws {DeltarError} `not-found` if there is no draft with this id, for
+   *   example because the thread was restarted; `exists` if there is another
+   *   repository at this location.
    */
   async create(config: FolderConfig, id: string): Promise<void> {
     const storage = storageOf(config);
@@ -187,8 +197,8 @@ export class Repositories {
   }
 
   /**
-   * Moves a repository on this machine to another path, together with the
-   * record that `pinKeys` made of the repository.
+   * Moves a repository on this machine to another path. Also moves the pin of
+   * the repository, if there is one.
    */
   move(from: FolderConfig, to: FolderConfig): void {
     const [old, place] = [from, to].map((config) =>
@@ -243,7 +253,8 @@ export class Repositories {
 /**
  * Returns the error for a repository that no key opened. The message does not
  * contain the location, because a long location would hide the reason in a
- * narrow view.
+ * narrow view. Returns `cause` if it is about something else, such as the
+ * identity file.
  */
 function keyError(
   cause: unknown,
@@ -260,10 +271,11 @@ function keyError(
 }
 
 /**
- * The error for a folder whose encrypted repository has not been created yet.
+ * The error for a folder with an encrypted repository that has not been created
+ * yet.
  */
 export class UncreatedError extends Error {
-  /** The code in messages to the host. */
+  /** The code of the error, as the extension host receives it. */
   readonly code = "uncreated";
 
   constructor() {
@@ -294,7 +306,7 @@ function checkNotLost(storage: Storage, config: FolderConfig): void {
   );
 }
 
-/** Returns the user's keys of the repository of a folder. */
+/** Returns the user's keys for the repository of a folder. */
 async function ownKeys({ key }: FolderConfig): Promise<AgeKey[]> {
   if (key === undefined) return await fileIdentities();
   // The identity is checked here, because the library's error for an invalid
@@ -303,8 +315,11 @@ async function ownKeys({ key }: FolderConfig): Promise<AgeKey[]> {
 }
 
 /**
- * Returns the identities in the command's identity file, or an empty list if
- * the default file does not exist.
+ * Returns the identities in the identity file of the deltar command. If
+ * `DELTAR_IDENTITY` is not set and the default file does not exist, returns an
+ * empty list.
+ *
+ * @throws {DeltarError} `key` if the file cannot be read or is invalid.
  */
 async function fileIdentities(): Promise<string[]> {
   const file = identityFile();
@@ -324,8 +339,9 @@ async function fileIdentities(): Promise<string[]> {
 }
 
 /**
- * Returns the first key of a new repository. The key is for the user's own
- * identity or passphrase or, if the user has neither, for a new identity.
+ * Returns the first key of a new repository as `first`. The key is for the
+ * user's own identity or passphrase. If the user has neither, the key is for a
+ * new identity, which is returned as `made`.
  */
 async function firstKey(
   config: FolderConfig,
@@ -342,7 +358,9 @@ async function firstKey(
 }
 
 /**
- * Records the recipient, the admin key and the id of an encrypted repository.
+ * Stores the pin of an encrypted repository.
+ *
+ * @param place The checksum of the repository's location.
  */
 function pinKeys(place: string, keys: RepositoryKeys): void {
   const { id, adminPublicKey: admin } = keys;
@@ -350,8 +368,8 @@ function pinKeys(place: string, keys: RepositoryKeys): void {
 }
 
 /**
- * Returns the name under which `pinKeys` records a repository: the checksum of
- * the repository's location.
+ * Returns the checksum of the location of a repository, which is the name of
+ * the repository's pin.
  */
 function placeOf(
   { location, localPath }: Storage,
@@ -362,8 +380,9 @@ function placeOf(
 }
 
 /**
- * Returns an error of code `io` with the location of the repository added.
- * Returns any other error as it is.
+ * Returns an error of code `io` with the location of the repository added,
+ * unless the message already contains the location. Returns any other error as
+ * it is.
  */
 function withLocation(
   cause: unknown,

@@ -39,7 +39,7 @@ export class RepositoryDraft {
   /**
    * Makes a repository in memory.
    *
-   * @param first The first key.
+   * @param first The name of the first key, and what it is encrypted for.
    * @param made The identity for which the first key is encrypted, if the
    *   identity was made for the draft.
    */
@@ -51,11 +51,11 @@ export class RepositoryDraft {
   }
 
   /**
-   * Stores the repository. If a call is interrupted, the next call continues
-   * the work.
+   * Stores the repository. If a call fails, another call continues the work.
    *
-   * @throws {DeltarError} `exists` if another repository, or a part of one, is
-   * at this location. The objects that this call stored are then deleted.
+   * @throws {DeltarError} `exists` if there is another repository, or a part of
+   * one, in this storage. In that case, the objects that this call stored have
+   * been deleted.
    */
   async store(storage: Storage): Promise<void> {
     storage.prepare?.();

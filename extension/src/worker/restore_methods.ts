@@ -26,7 +26,7 @@ type Methods =
   | "undo"
   | "redo";
 
-/** Returns the methods of the worker for restores. */
+/** Returns the methods of the worker for restores, undo and redo. */
 export function restoreMethods(
   repositories: Repositories,
 ): { [M in Methods & Method]: Handler<M> } {
@@ -102,7 +102,11 @@ export function restoreMethods(
   };
 }
 
-/** Returns the paths of a plan, grouped by what the restore does to them. */
+/**
+ * Returns a preview of a restore: the paths to overwrite, create and delete,
+ * the number of paths to touch, and the failures. Folders are left out, except
+ * from the failures.
+ */
 export function previewOf({ steps, failed }: RestorePlan): RestorePreview {
   const files = steps.filter(({ entry, was }) =>
     entry?.kind !== "directory" &&
@@ -120,7 +124,10 @@ export function previewOf({ steps, failed }: RestorePlan): RestorePreview {
   };
 }
 
-/** Returns the failure of a path, with advice if a system error caused it. */
+/**
+ * Returns the failure of a path. If it was caused by a system error with a
+ * known remedy, adds the remedy as advice.
+ */
 function failureOf({ path, error }: RestoreFailure): PathFailure {
   const prefix = `${path}: `;
   const said = error.message;
@@ -145,14 +152,14 @@ function optionsOf(
   };
 }
 
-/** Returns the signal and the progress callback of a request as options. */
+/** Returns options with the signal and the progress callback of a request. */
 export function workOptions(
   { signal, progress }: Work,
 ): { signal: AbortSignal; onProgress: Work["progress"] } {
   return { signal, onProgress: progress };
 }
 
-/** Returns the result of a restore in the form of a message. */
+/** Returns the result of a restore as a report for the extension host. */
 export function reportOf(
   { files, links, touched, deleted, failed }: RestoreResult,
 ): RestoreReport {

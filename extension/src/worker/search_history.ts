@@ -6,8 +6,6 @@
  *
  * @module
  */
-// The library's `mod.ts` does not export this function, because programs other
-// than the extension do not need it.
 import { isDamage } from "../../../lib/bytes/errors.ts";
 import type {
   FileVersion,
@@ -15,15 +13,15 @@ import type {
   HistorySearch,
 } from "../shared/protocol.ts";
 
-/** The maximum size of a version that is searched, in bytes. */
+/** The maximum size of a version that is searched or compared, in bytes. */
 export const MAX_SEARCHED_BYTES = 16 * 2 ** 20;
 
 /** The maximum number of characters of an excerpt. */
 const MAX_EXCERPT_LENGTH = 120;
 
 /**
- * The number of characters that precede the found text in an excerpt of a long
- * line.
+ * The number of characters before the found text in an excerpt that does not
+ * begin at the start of the line.
  */
 const EXCERPT_LEAD = 20;
 
@@ -56,8 +54,8 @@ type Match = Pick<FoundVersion, "line" | "excerpt" | "matches">;
  *
  * @param versions The versions, the newest first.
  * @param text The text, which is not empty.
- * @throws {unknown} The error of finding or reading a version, if it is not
- *   about damage.
+ * @throws {unknown} Any error of finding or reading a version, except one about
+ *   damage.
  */
 export async function searchVersions(
   versions: AsyncIterable<SearchedVersion>,
@@ -98,9 +96,9 @@ export async function searchVersions(
 }
 
 /**
- * Returns the number of matches of a pattern in a content and the line of the
- * first match, or `undefined` if there is no match. Bytes that are not valid
- * UTF-8 match no text.
+ * Returns the number of matches of a pattern in a content, and the number and
+ * an excerpt of the line with the first match. Returns `undefined` if there is
+ * no match. Bytes that are not valid UTF-8 are decoded as U+FFFD.
  */
 function matchOf(content: Uint8Array, pattern: RegExp): Match | undefined {
   const text = new TextDecoder().decode(content);

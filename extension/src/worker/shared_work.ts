@@ -1,29 +1,27 @@
-// The library's `mod.ts` does not export the following, because programs other
-// than the extension do not need it.
 import { unlessAborted } from "../../../lib/bytes/abort.ts";
 
 /**
- * Work whose result several requests wait for. It ends early when all of these
- * requests are cancelled.
+ * Work for several requests that wait for the same result. The work is aborted
+ * when all of these requests are cancelled.
  */
 export class SharedWork<Result> {
   /** The result of the work. */
   readonly result: Promise<Result>;
   readonly #controller = new AbortController();
-  /** The number of requests that wait. */
+  /** The number of requests that wait for the result. */
   #waiting = 0;
   #hasEnded = false;
 
   /**
    * Starts the work.
    *
-   * @param work Called with the signal that fires when nothing waits for the
-   * result any more.
+   * @param work Called once, with a signal that is aborted when all requests
+   * have been cancelled. Returns the result.
    */
   constructor(work: (signal: AbortSignal) => Promise<Result>) {
     this.result = work(this.#controller.signal);
     const end = () => void (this.#hasEnded = true);
-    // Each request receives the error from `wait`.
+    // An error is ignored here, because `wait` throws it for each request.
     this.result.then(end, end);
   }
 
@@ -33,7 +31,7 @@ export class SharedWork<Result> {
   }
 
   /**
-   * Waits for the result.
+   * Waits for the result, and returns it.
    *
    * @param signal The signal that is aborted when the request is cancelled.
    * @throws {DeltarError} `aborted` if the signal fired; the error of the work.

@@ -7,7 +7,7 @@ import { SharedWork } from "./shared_work.ts";
  */
 const MAX_TREES = 4;
 
-/** A cache of the trees of snapshots, which never change. */
+/** A cache of the trees of snapshots. These trees never change. */
 export class TreeCache {
   readonly #trees = new Map<string, SharedWork<Tree>>();
 
@@ -15,6 +15,8 @@ export class TreeCache {
    * Returns the tree of the snapshot with this id.
    *
    * @param signal The signal that is aborted when the request is cancelled.
+   * @throws {DeltarError} `aborted` if the signal fired; `not-found` if there
+   * is no such snapshot; the error of reading the tree.
    */
   async get(
     repository: Repository,

@@ -93,9 +93,12 @@ export function turnMethods(
   };
 }
 
-/** The turns of agents in the snapshots of a folder, by snapshot id. */
+/** The turns of agents that snapshots belong to, by snapshot id. */
 interface TurnsOfSnapshots {
-  /** The turn during which each snapshot was taken. */
+  /**
+   * The turn during which each snapshot was taken. A snapshot is absent if it
+   * was not taken during a turn.
+   */
   during: ReadonlyMap<string, TurnInfo>;
   /**
    * The turn that made the changes in each snapshot. A snapshot is absent if
@@ -106,7 +109,7 @@ interface TurnsOfSnapshots {
 }
 
 /**
- * Returns the turns of agents in the snapshots of a folder.
+ * Returns the turns of agents that the snapshots of a folder belong to.
  *
  * @param records The snapshots, the oldest first, without safety snapshots.
  */
@@ -141,10 +144,11 @@ export function turnsBySnapshot(
 }
 
 /**
- * Returns the turn whose first snapshot has the given id.
+ * Returns the turn that begins with the given snapshot.
  *
+ * @param id The id of the snapshot.
  * @throws {DeltarError} `not-found` if there is no such turn; `unsafe` if the
- * turn ran on another machine, because the files are on that machine.
+ * turn ran on another machine, because its files are on that machine.
  */
 async function findTurn(
   repository: Repository,

@@ -36,8 +36,8 @@ const REPORT_MS = 100;
 const IDLE_MS = 60_000;
 
 /**
- * The maximum number of elements of a list in one message. The extension host
- * is busy until the whole message is decoded.
+ * The maximum number of elements of a list in one message. While the extension
+ * host decodes a message, it cannot do anything else.
  */
 const MAX_SENT = 1000;
 
@@ -48,9 +48,15 @@ const port = parentPort as MessagePort;
 const repositories = new Repositories();
 const methods = createMethods(repositories);
 const running = new Map<number, AbortController>();
-/** The timer that was started after the last request. */
+/**
+ * The timer that was started after the last request. When it fires, the host
+ * is told that the thread is idle.
+ */
 let idle: ReturnType<typeof setTimeout> | undefined;
-/** The functions that send the next piece of a long result, by request id. */
+/**
+ * The functions to call when the host asks for the next piece of a long result,
+ * by the id of the request.
+ */
 const sending = new Map<number, () => void>();
 
 port.on("message", receive);
@@ -70,14 +76,13 @@ function cancel(id: number): void {
 
 /**
  * Receives the messages that arrived while the thread was busy. Cancellations
- * take effect immediately. Requests are queued.
+ * take effect immediately. Other messages are queued until the thread is free.
  */
 function poll(): void {
   for (;;) {
     const received = receiveMessageOnPort(port);
     if (received === undefined) return;
     const message = received.message as ToWorker;
-    // A request is processed only when the thread is free.
     if ("cancel" in message) receive(message);
     else setImmediate(receive, message);
   }

@@ -19,18 +19,25 @@ export interface Snapshot {
   readonly label?: string;
 }
 
-/** A change to a file. */
+/** A change to a file or link. */
 export interface Change {
   /** The path relative to the folder, with `/` between names. */
   readonly path: string;
   /**
    * The kind of change: `created`, `updated`, `deleted`, `renamed` or `copied`,
-   * or `touched` if only the mode, time, owner or extended attributes differ.
+   * or `touched` if only the mode, time, owner, extended attributes or hard
+   * links differ.
    */
   readonly change: string;
-  /** The URI of the old file, if there was one. `workspace.fs` can read it. */
+  /**
+   * The URI from which `workspace.fs` reads the file as it was before the
+   * change. `undefined` if the file was created.
+   */
   readonly before?: vscode.Uri;
-  /** The URI of the new file, if there is one. `workspace.fs` can read it. */
+  /**
+   * The URI from which `workspace.fs` reads the file as it was after the
+   * change. `undefined` if the file was deleted.
+   */
   readonly after?: vscode.Uri;
 }
 
@@ -68,9 +75,9 @@ export interface DeltarApi {
   /** The version of the API. */
   readonly version: 1;
   /**
-   * Fires after each new snapshot that this window takes, except for safety
-   * snapshots and snapshots that the window takes to compare an older snapshot
-   * with the workspace.
+   * Fires after each new snapshot that this window takes automatically, at the
+   * user's request, or through `snapshot`. Does not fire for a snapshot that is
+   * a step of another command, such as a restore or a comparison.
    */
   readonly onDidSnapshot: vscode.Event<Snapshot>;
   /**
@@ -121,7 +128,7 @@ export interface DeltarExports {
   /**
    * Returns the API.
    *
-   * @param version The version that the caller was written for: 1.
+   * @param version The API version that the caller was written for: 1.
    * @throws {RangeError} If there is no such version.
    */
   getAPI(version: 1): DeltarApi;

@@ -5,7 +5,7 @@ import type { FolderConfig } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 
-/** The id of the provider in `package.json`. */
+/** The id that `package.json` declares for the provider of MCP servers. */
 const PROVIDER = "deltar.servers";
 
 /** The parts of the VS Code API that this file uses. */
@@ -31,12 +31,13 @@ interface Parts {
 }
 
 /**
- * Offers VS Code the MCP servers of the folders: `deltar mcp` with the
- * repository and the exclude rules of the extension. There is a server for each
- * folder that has snapshots, unless the key of its repository is in the
- * keychain, which `deltar` does not read. There is no server in Restricted
- * Mode, or if the program `deltar` is not found. Looks for the program only
- * when VS Code asks for the servers.
+ * Offers VS Code an MCP server for each folder that has snapshots: the program
+ * `deltar mcp`, with the repository and the exclude rules that the extension
+ * uses for the folder. A folder has no server if the key of its repository is
+ * in the keychain, which `deltar` does not read, or if `canBePassed` returns
+ * `false` for its arguments. There are no servers in Restricted Mode, or if the
+ * program `deltar` is not found. Looks for the program only when VS Code asks
+ * for the servers.
  *
  * @param editor The API of VS Code. If the API has no MCP servers, nothing is
  * offered.
@@ -84,8 +85,8 @@ export function offerMcpServers(
         if (!canBePassed(command, mcpArguments(folder.config))) {
           log.info(
             `agents get no MCP server for ${folder.config.directory}, because ` +
-              "the path or the patterns of the folder cannot be passed safely " +
-              `to ${command}; set deltar.command to the path of deltar.exe`,
+              `${command} cannot safely receive the folder's path, repository ` +
+              "or exclude patterns; set deltar.command to the path of deltar.exe",
           );
           continue;
         }
@@ -104,8 +105,8 @@ export function offerMcpServers(
       );
     },
     resolveMcpServerDefinition(server) {
-      // VS Code stores the servers that it is offered, so the credentials for
-      // S3 are added only when a server starts.
+      // VS Code stores the definitions of the servers. The S3 credentials must
+      // not be stored with them, so they are added only when a server starts.
       server.env = { ...served.get(server.label)?.config.env };
       return server;
     },
@@ -152,7 +153,7 @@ export function canBePassed(
     !words.some((word) => /["%&|<>^]/.test(word));
 }
 
-/** Returns the arguments that make `deltar` serve a folder. */
+/** Returns the arguments that start `deltar` as the MCP server of a folder. */
 export function mcpArguments(
   { directory, repository, excludes, ...rules }: FolderConfig,
 ): string[] {

@@ -31,19 +31,27 @@ export async function changedSince(context: Context): Promise<void> {
   if (snapshots.length === 0) return;
   const chosen = await vscode.window.showQuickPick(
     momentsOf(folder, snapshots, Date.now()),
-    { placeHolder: "Show what changed since", matchOnDescription: true },
+    {
+      placeHolder: "Choose a point in time to see what has changed since then",
+      matchOnDescription: true,
+    },
   );
   if (chosen === undefined) return;
   const info = chosen.info ??
-    await pickSnapshot(folder, "Choose a snapshot to compare");
+    await pickSnapshot(
+      folder,
+      "Choose a snapshot to compare with the current files",
+    );
   if (info === undefined) return;
   await compareWithWorkspace(context, { folder, info });
 }
 
 /**
- * Returns the items for the points in time that have a snapshot.
+ * Returns the items of the quick pick: the points in time that have a snapshot,
+ * and an item for choosing any snapshot.
  *
  * @param snapshots The snapshots, the newest first.
+ * @param now The current time, in milliseconds since 1970.
  */
 function momentsOf(
   folder: ProtectedFolder,
@@ -59,7 +67,7 @@ function momentsOf(
     info === undefined ? [] : [{
       label: `$(${info.label === undefined ? "history" : "tag"}) ${label}`,
       description: [
-        // The label already names the day.
+        // The item already names the day, so only the time is added.
         label === "Yesterday"
           ? formatTime(info.time)
           : formatMoment(info.time, now),

@@ -234,8 +234,8 @@ export function registerCommands(
 }
 
 /**
- * Returns the argument of a command if it is a folder. Other arguments come
- * from VS Code and are ignored.
+ * Returns the argument of a command if the argument is a `ProtectedFolder`. VS
+ * Code can pass other arguments, which are ignored.
  */
 function folderIn(given: unknown): ProtectedFolder | undefined {
   return given instanceof ProtectedFolder ? given : undefined;

@@ -29,8 +29,8 @@ const moment = ({ time }: { time: number }) => formatMoment(time, Date.now());
 
 /**
  * Compares a file in a snapshot with the same file in the previous snapshot.
- * Both sides are read-only. If the snapshot is a safety snapshot, opens the
- * file instead.
+ * Both sides are read-only. For a safety snapshot, opens the snapshot's version
+ * of the file instead.
  */
 export async function openChange(
   { folder, info, change }: ChangeNode,
@@ -65,8 +65,11 @@ export async function openVersionChange(
 }
 
 /**
- * Compares a version of a file with the current file. If the file was renamed,
- * the path of the version differs from the current path.
+ * Compares a version of a file with the current file.
+ *
+ * @param path The current path of the file.
+ * @param version The version. Its `path` is the path of the file in the
+ * snapshot. Default: the current path.
  */
 export async function compareWithFile(
   folder: ProtectedFolder,
@@ -99,7 +102,7 @@ export async function compareWithSnapshot(
   const version = await pickVersion(
     folder,
     path,
-    "Choose a version to compare with",
+    "Choose a version to compare with the current file",
   );
   if (version !== undefined) await compareWithFile(folder, path, version);
 }
@@ -132,7 +135,7 @@ export async function openVersion(
   }
 }
 
-/** Opens the changes of all files in a snapshot since the previous snapshot. */
+/** Compares a snapshot with the previous snapshot, and opens all changes. */
 export async function openSnapshotChanges(
   { folder, info: { id } }: { folder: ProtectedFolder; info: { id: string } },
 ): Promise<void> {
@@ -144,8 +147,9 @@ export async function openSnapshotChanges(
 }
 
 /**
- * Compares two snapshots of a folder. Asks the user for each snapshot that is
- * not in `nodes`.
+ * Compares two snapshots of a folder: the first two in `nodes`. Asks the user
+ * for each one that is missing, and for the second one if it is of another
+ * folder.
  */
 export async function compareSnapshots(
   { folders }: Context,
@@ -187,7 +191,10 @@ export async function compareWithWorkspace(
 ): Promise<void> {
   const folder = node?.folder ?? await pickFolder(folders);
   const info = node?.info ??
-    (folder && await pickSnapshot(folder, "Choose a snapshot to compare"));
+    (folder && await pickSnapshot(
+      folder,
+      "Choose a snapshot to compare with the current files",
+    ));
   if (folder === undefined || info === undefined) return;
   const [snapshot, changes] = await withProgress(
     `Comparing ${folder.name} with a snapshot`,
@@ -206,7 +213,8 @@ export async function compareWithWorkspace(
   await openList(folder, changes, title, (change) => {
     const [left] = sides(folder, info.id, snapshot.id, change);
     if (change.change === "deleted") return [left, undefined];
-    // VS Code would wait for data if it opened a pipe or a device.
+    // VS Code would wait for data if it opened a pipe or a device, so the
+    // version in the snapshot is opened instead.
     const right = change.special === undefined
       ? fileUri(folder, change.path)
       : versionUri(folder, snapshot.id, change.path);
@@ -231,7 +239,7 @@ export async function openRestoreChanges(
   ];
   const entries: DiffResource[] = [];
   for (const [left, right] of all.slice(0, MAX_FILES)) {
-    // VS Code must not open a pipe or a device.
+    // VS Code would wait for data if it opened a pipe or a device.
     const old = left && await lacksContent(left) ? undefined : left;
     if (await areTooLarge([old, right])) {
       const text = await largeUri([old, right]);
@@ -267,8 +275,8 @@ async function openChanges(
 }
 
 /**
- * Shows changes in the multi-file diff editor, or a message if no content
- * differs.
+ * Shows changes, except those of metadata alone, in the multi-file diff editor.
+ * If there are no other changes, shows a message instead.
  */
 async function openList(
   folder: ProtectedFolder,
@@ -295,8 +303,8 @@ async function openList(
           const text = await largeUri([left, right]);
           return [text, undefined, text];
         }
-        // VS Code opens the first URI as the current file, and must not open a
-        // pipe or a device.
+        // VS Code can open the first URI as the current file. If that file were
+        // a pipe or a device, VS Code would wait for data.
         const file = change.special === undefined
           ? fileUri(folder, change.path)
           : right ?? left;
@@ -316,8 +324,9 @@ type DiffResource = [vscode.Uri | undefined, ...Sides];
 /**
  * Shows files in the multi-file diff editor.
  *
- * @param count The number of all files. `entries` can be limited to the first
- * of these files.
+ * @param entries The files to show.
+ * @param count The total number of files, which can be larger than the number
+ * of entries.
  */
 async function showChanges(
   title: string,

@@ -35,7 +35,10 @@ export async function askLabel(
   return label?.trim();
 }
 
-/** Changes the label of a snapshot. An empty string removes the label. */
+/**
+ * Asks the user for a new label of a snapshot, and stores it. If the user
+ * leaves the field empty, removes the label.
+ */
 export async function editLabel(
   { folder, info }: SnapshotNode,
 ): Promise<void> {
@@ -58,8 +61,8 @@ export async function editLabel(
 }
 
 /**
- * Removes snapshots after the user has confirmed. The message about the removal
- * has a button that brings the snapshots back.
+ * Removes snapshots after the user has confirmed the removal. The message about
+ * the result has a button that brings the snapshots back.
  */
 export async function removeSnapshots(
   { log }: Context,
@@ -124,7 +127,9 @@ async function offerUndo(
   const [first] = failures;
   if (first === undefined) return;
   const others = failures.length - 1;
-  const more = others > 0 ? ` (and ${plural(others, "other snapshot")})` : "";
+  const more = others > 0
+    ? ` (also not brought back: ${plural(others, "other snapshot")})`
+    : "";
   void showFailure(`Cannot bring back ${first}${more}`, log);
 }
 

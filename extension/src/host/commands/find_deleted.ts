@@ -8,7 +8,7 @@ import type { Context } from "./context.ts";
 import { pickFolder, pickWithButtons, someSnapshots } from "./pick.ts";
 import { restore } from "./restore.ts";
 
-/** The button of a list item, which restores the file. */
+/** The button that restores the file of a list item. */
 const RESTORE: vscode.QuickInputButton = {
   iconPath: new vscode.ThemeIcon("discard"),
   tooltip: "Restore File\u2026",

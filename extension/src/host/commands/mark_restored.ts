@@ -2,13 +2,13 @@ import type { BigIntStats } from "node:fs";
 import { lstat, lutimes } from "node:fs/promises";
 
 /**
- * Runs a restore, and then sets the modification time of each given file that
- * the restore replaced or created to the current time, even if the restore
- * failed. Otherwise a restored file with an old time would look unchanged to VS
- * Code, and an editor that was not reloaded could overwrite the file without
- * asking.
+ * Runs a restore. Afterwards, even if the restore failed, sets the modification
+ * times of the given files that were replaced or created to the current time.
+ * Otherwise, a restored file with an old time would look unchanged to VS Code,
+ * and an editor that has not reloaded the file could overwrite it without
+ * asking the user.
  *
- * @param places The paths of the files that are open in editors.
+ * @param places The absolute paths of the files that are open in editors.
  * @param restore The function that restores the files.
  * @returns The result of `restore`.
  */
@@ -24,7 +24,8 @@ export async function markRestored<Result>(
     await Promise.all(places.map(async (place, at) => {
       const file = await stat(place);
       if (file === undefined || !isReplaced(file, before[at])) return;
-      // This fails if the file belongs to another user.
+      // The time of another user's file cannot be set. The file is restored all
+      // the same, so the error is ignored.
       await lutimes(place, now, now).catch(() => {});
     }));
   }

@@ -54,7 +54,10 @@ export async function saveUnsaved(
   }
 }
 
-/** Returns the paths of the files of a folder that are open in editors. */
+/**
+ * Returns the absolute paths of the files of a folder that are open in text or
+ * notebook editors.
+ */
 export function openFiles({ uri }: ProtectedFolder): string[] {
   const prefix = `${uri.toString().replace(/\/$/, "")}/`;
   const { textDocuments, notebookDocuments } = vscode.workspace;

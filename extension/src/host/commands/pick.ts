@@ -43,10 +43,11 @@ export async function pickFolder(
 }
 
 /**
- * Returns the folder of a file. If Deltar takes no snapshots of the file, shows
- * a message and returns `undefined`.
+ * Returns the workspace folder that contains a file. If there is no such
+ * folder, or the folder is virtual, shows a message and returns `undefined`.
  *
- * @param advice The message if the file is not in a folder of the workspace.
+ * @param uri The URI of the file, if there is a file.
+ * @param advice The message to show if no workspace folder contains the file.
  */
 export function folderOf(
   folders: ProtectedFolders,
@@ -86,7 +87,7 @@ export async function someSnapshots(
  * Asks the user to choose a snapshot of a folder. Returns `undefined` if the
  * user cancels, or if there is no snapshot to choose.
  *
- * @param placeHolder A sentence about what the user can choose.
+ * @param placeHolder The prompt, such as "Choose a snapshot to restore".
  * @param other The id of a snapshot that is not listed, because the user has
  * already chosen it.
  */
@@ -147,7 +148,12 @@ export function snapshotItems(
   return items;
 }
 
-/** Asks the user to choose a version of a file. */
+/**
+ * Asks the user to choose a version of a file. Returns `undefined` if the user
+ * cancels, or if no snapshot contains the file.
+ *
+ * @param placeHolder The prompt, such as "Choose a version to restore".
+ */
 export async function pickVersion(
   folder: ProtectedFolder,
   path: string,
@@ -192,7 +198,8 @@ export function skippedItems(
     ...(detail !== undefined && { detail: withoutIcons(detail) }),
     path,
   });
-  // The title of the group already says that the paths are excluded.
+  // The title of the group already says that the paths are excluded, so the
+  // description is the rule that excludes the path.
   const excluded = (one: SkippedPath) =>
     one.reason === "excluded" && one.detail !== undefined
       ? {

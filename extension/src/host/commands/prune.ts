@@ -29,9 +29,9 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
     {
       modal: true,
       detail: `${plural(kept, "snapshot")} will be kept. ` +
-        `${formatBytes(freed)} of ${formatBytes(stored)} will be freed after ` +
-        "seven days. Until then, the command deltar undelete can bring the " +
-        "removed snapshots back." +
+        `${formatBytes(freed)} of the repository's ${formatBytes(stored)} ` +
+        "will be freed after seven days. Until then, the command " +
+        "deltar undelete can bring the removed snapshots back." +
         unusual.map((text) => `\n\nUnusual: ${text}.`).join(""),
     },
     remove,

@@ -122,7 +122,7 @@ export async function restoreOpenVersion(
   }
   if (uri.query === EMPTY) {
     void showInformation(
-      "This snapshot does not have the file.",
+      "Nothing to restore: the snapshot does not have this file.",
     );
     return;
   }
@@ -150,8 +150,9 @@ export interface RestoreProposal {
  * changes are saved first, so that the safety snapshot has their content.
  *
  * @returns The result, or `undefined` if the user refused or cancelled the
- * restore, if no file differs, or if the restore failed or is not possible. The
- * user is told about a failure.
+ * restore, if no file differs, if the workspace is not trusted, if the snapshot
+ * no longer exists, or if the restore failed. Unless the user refused, a
+ * message tells the user the reason.
  */
 export async function restore(
   context: Context,
@@ -262,6 +263,8 @@ export async function carryOut(
  * Undoes the last restore of a folder or, if `direction` is `redo`, the last
  * undo, after the user has confirmed the changes. Files with unsaved changes
  * are saved first, so that the safety snapshot has their content.
+ *
+ * @param of The folder. Default: the folder that the user chooses.
  */
 export async function undo(
   { folders, log, memory }: Context,
@@ -330,7 +333,10 @@ async function confirmRevert(
   const work = isUndo ? "restore" : "undo";
   const { edited } = preview;
   const detail = [
-    list(`with edits since the ${work}, which will be replaced`, edited),
+    list(
+      `with edits since the ${work}, which will be replaced or deleted`,
+      edited,
+    ),
     changesOf(preview),
     list("will be deleted", preview.deleted),
     ...warningsOf(folder, preview),
@@ -350,8 +356,9 @@ async function confirmRevert(
 }
 
 /**
- * Returns the part of a question that lists the files to overwrite, create or
- * touch.
+ * Returns the part of a question that lists the files to overwrite and to
+ * create, and has the number of files of which only the mode, time, owner or
+ * attributes will be restored.
  */
 export function changesOf(
   { overwritten, created, touched }: RestorePreview,
@@ -484,8 +491,12 @@ async function chooseFiles(
 }
 
 /**
- * Returns the part of a question that lists paths: the number of paths, a
- * title, and up to `MAX_NAMED_PATHS` paths.
+ * Returns the part of a question that lists paths: a line with the number of
+ * paths and the title, and then up to `MAX_NAMED_PATHS` paths. Returns an empty
+ * string if there are no paths.
+ *
+ * @param title The words that follow the number, such as "will be deleted".
+ * @param noun The noun for one of the paths.
  */
 export function list(
   title: string,
@@ -502,7 +513,12 @@ export function list(
 /**
  * Logs and shows the result of a restore, undo or redo. The message has a
  * button that reverts the operation. If some paths could not be restored, the
- * message names the first one, and has a button that opens the log.
+ * message names the first one, and has a button that opens the log. In this
+ * case, the button that reverts is missing if the operation changed nothing.
+ *
+ * @param word The operation: `Restored`, `Undone` or `Redone`.
+ * @param what The words that follow the operation in the log, such as "the last
+ * restore".
  */
 export function showReport(
   { written, touched, deleted, failed }: RestoreReport,
@@ -515,7 +531,7 @@ export function showReport(
     ...(written > 0 ? [`${plural(written, "file")} written`] : []),
     ...(deleted > 0 ? [`${plural(deleted, "path")} deleted`] : []),
     ...(written + deleted === 0 && touched > 0
-      ? [`mode and time of ${plural(touched, "path")}`]
+      ? [`mode, time, owner or attributes of ${plural(touched, "path")}`]
       : []),
   ];
   const done = parts.length > 0 ? parts.join(", ") : "no files changed";
@@ -533,7 +549,7 @@ export function showReport(
     `${word}: ${done}.`,
     `${plural(failed.length, "path")} could not be restored` +
     `${failed.length > 1 ? ". The first is " : ": "}${path}: ${message}.`,
-    ...(advice === undefined ? [] : [`${advice}, and restore again.`]),
+    ...(advice === undefined ? [] : [`${advice}, and try again.`]),
   ].join(" ");
   void offerRevert(text, parts.length > 0 ? revert : undefined, folder, log);
 }

@@ -60,7 +60,7 @@ export async function showSelectionHistory(
       ],
       line: `${rangeText(line, line + count - 1)}: ${excerpt}`,
     }),
-    `${plural(found.length, "change")} of ${lines} in ${path}.${ignored}`,
+    `${plural(found.length, "change")} to ${lines} in ${path}.${ignored}`,
     "Choose a change to show",
   );
   if (chosen === undefined) return;
@@ -70,15 +70,16 @@ export async function showSelectionHistory(
   } else await openVersionChange({ folder, version, before }, line);
 }
 
-/** Returns a range of line numbers, such as `3` or `3–5`. */
+/** Returns the text for a range of line numbers, such as `3` or `3–5`. */
 function rangeText(first: number, last: number): string {
   return first === last ? `${first}` : `${first}\u2013${last}`;
 }
 
 /**
- * Returns the lines of a selection, counted from 0: the number of the first
- * line, and the number of the line after the last one. If the selection ends
- * before the first character of a line, this line does not count.
+ * Returns the range of the lines of a selection: the number of the first line,
+ * and the number of the line after the last one, both counted from 0. If a
+ * selection of several lines ends at the start of a line, that line is not in
+ * the range.
  */
 function linesOf(
   { start, end }: vscode.Selection,

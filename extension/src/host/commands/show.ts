@@ -15,8 +15,8 @@ import {
 } from "./pick.ts";
 
 /**
- * Shows the status and the list of snapshots. Called after a click on the
- * status bar.
+ * Shows the status and the list of snapshots. Called when the user clicks
+ * Deltar's item in the status bar, or runs the command "Show Snapshots".
  */
 export async function showStatus(
   { folders }: Context,
@@ -46,8 +46,8 @@ export async function showStatus(
       run: () => vscode.commands.executeCommand("deltar.showSkipped"),
     },
     status.automaticAction,
-    // A row can be too narrow for a reason, and would then cut off the advice
-    // at the end. So the advice has its own row.
+    // A reason can end with advice. VS Code cuts off the end of a reason that
+    // is too long for its row, so the advice also has its own row.
     ...advisedIn(...reasons).map((advice) => ({
       label: `$(lightbulb) ${advice.title}`,
       ...("setting" in advice && { description: advice.setting }),

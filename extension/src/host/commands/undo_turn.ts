@@ -65,7 +65,8 @@ export async function undoTurn(
           )
         ),
     );
-    // The user has agreed that the paths in conflict stay as they are.
+    // The user has agreed that the paths in `conflicts` stay as they are, so
+    // they are not reported as failures.
     const known = new Set(force ? [] : conflicts);
     const failed = report.failed.filter(({ path }) => !known.has(path));
     showReport(
@@ -120,9 +121,9 @@ async function confirm(
   if (count + conflicts.length + failed.length === 0) {
     void showInformation(
       left.length > 0
-        ? `Nothing to undo: ${nameOfTurn(turn)} only created ` +
-          `${plural(left.length, "path")} that snapshots before the turn ` +
-          "exclude. Excluded paths stay as they are."
+        ? `Nothing to undo: ${nameOfTurn(turn)} created only ` +
+          `${plural(left.length, "path")} that a rule excluded before the ` +
+          "turn. Excluded paths stay as they are."
         : "Nothing to undo: the files are as they were before " +
           `${nameOfTurn(turn)}.`,
     );

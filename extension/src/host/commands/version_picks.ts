@@ -4,12 +4,13 @@ import { withoutIcons } from "../ui/plain.ts";
 import { formatMoment } from "../ui/text.ts";
 
 /**
- * Returns sentences about the versions that a search did not read. Each
- * sentence begins with a space.
+ * Returns text about the versions that were not searched or compared, to be
+ * appended to a message. The text is empty, or begins with a space.
  *
  * @param unread The number of versions that were too large, and the number of
  * damaged versions.
- * @param verb The verb for what the search does, and its past participle.
+ * @param verb The verb, such as "search", and its past participle, such as
+ * "searched".
  */
 export function unreadText(
   { tooLarge, unreadable }: { tooLarge: number; unreadable: number },
@@ -42,7 +43,7 @@ interface VersionTexts {
  * @param versions The versions.
  * @param textsOf Called with each version. Returns the time and the texts.
  * @param title The title of the list.
- * @param placeHolder A sentence about what the user can choose.
+ * @param placeHolder The prompt, such as "Choose a version to open".
  */
 export async function pickVersion<Version>(
   versions: readonly Version[],

@@ -15,9 +15,11 @@ interface OpenSides {
 }
 
 /**
- * Sets the context key that shows the buttons for the previous and next version
- * in the title of the active editor, and updates it when the active editor
- * changes.
+ * Keeps the context key `deltar.isVersionEditor` up to date. The key is `true`
+ * if the active editor shows a version. The title of the editor then has the
+ * buttons "Previous Version" and "Next Version".
+ *
+ * @returns An object that ends the updates when it is disposed of.
  */
 export function watchVersionEditors(): vscode.Disposable {
   const update = () =>
@@ -35,8 +37,8 @@ export function watchVersionEditors(): vscode.Disposable {
 
 /**
  * Shows the version before or after the one in the active editor. If the editor
- * compares a version with the current file, the other version is compared with
- * the current file, too.
+ * compares its version with the current file or with the previous version, the
+ * new editor does the same.
  *
  * @param step -1 for the older version, 1 for the newer version.
  */
@@ -60,8 +62,9 @@ export async function stepVersion(
     size !== undefined || !isWithNow && left !== undefined;
   const at = isWithNow
     ? indexIn(versions, left)
-    // If the change deleted the file, the right side is empty, and the left
-    // side is the version before the deletion.
+    // An empty right side shows that the file was deleted. The left side is
+    // then the version before the deletion, and `versions` lists the newest
+    // version first.
     : right.query === EMPTY
     ? indexIn(versions, left) - 1
     : indexIn(versions, right);
@@ -87,8 +90,8 @@ export async function stepVersion(
 /**
  * Returns the index in `versions` of the version that a URI refers to. The URI
  * can name any snapshot that has the version, but the `id` of a version is the
- * id of the first such snapshot. Returns the number of versions if there is no
- * URI, or if the URI has the query `EMPTY`.
+ * id of the first such snapshot. Returns `versions.length` if the URI refers to
+ * no version.
  */
 function indexIn(
   versions: readonly FileVersion[],
@@ -99,7 +102,10 @@ function indexIn(
   return at < 0 ? versions.length : at;
 }
 
-/** Returns the sides of the active editor, if one of them is a version. */
+/**
+ * Returns the sides of the active editor, or `undefined` if the editor shows no
+ * version.
+ */
 function openSides(): OpenSides | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   const isDiff = input instanceof vscode.TabInputTextDiff ||

@@ -15,11 +15,12 @@ export interface WorkspaceFile {
 
 /**
  * Returns the file that a command works with: the chosen file or, if the user
- * chose none, the file in the active editor. If Deltar takes no snapshots of
- * that file, shows a message and returns `undefined`.
+ * chose none, the file in the active editor. If that file is not in a workspace
+ * folder, or the folder is virtual, shows a message and returns `undefined`.
  *
  * @param chosen The chosen file.
- * @param purpose The purpose of the command, for the message.
+ * @param purpose The purpose of the command, such as "search its history". The
+ * message says "Open a file in the workspace to search its history."
  */
 export function workspaceFile(
   { folders }: Context,

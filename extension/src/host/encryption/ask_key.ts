@@ -16,8 +16,8 @@ export function askKey(folder: ProtectedFolder): Promise<boolean> {
   const input = vscode.window.createInputBox();
   input.title = `Key for the Snapshots of ${folder.name}`;
   input.prompt = "The repository is encrypted. Enter an age identity " +
-    "(AGE-SECRET-KEY-1\u2026) or a passphrase. It will be stored in the " +
-    "keychain.";
+    "(AGE-SECRET-KEY-1\u2026) or a passphrase. The key will be stored in " +
+    "the keychain.";
   input.password = true;
   input.ignoreFocusOut = true;
   const tryKey = async () => {

@@ -16,31 +16,33 @@ import {
 /**
  * Creates encrypted repositories and asks for their keys.
  *
- * The key of a new repository is in the keychain of one machine, and can be
- * lost with this machine. So a repository that is not in a folder is created
- * only after the user has saved a second key. For a repository in a folder, the
- * user is only reminded to save a second key.
+ * The key of a new repository is only in the keychain of one machine. If this
+ * machine is lost, the key is lost, too. So a repository that is not in a
+ * folder, such as one on S3, is created only after the user has saved a second
+ * key. A repository in a folder is created first, and then the user is reminded
+ * to save a second key.
  */
 export class EncryptedRepositories {
   readonly #memory: vscode.Memento;
   /**
-   * The ids of the repositories that are not stored yet and for which a second
-   * key was saved.
+   * The ids of the repositories for which the user saved a second key before
+   * the repository was stored.
    */
   readonly #saved = new Set<string>();
   /**
-   * The names of the keys that this window has asked for, and of those that the
-   * user has deleted in this window.
+   * The names of the keys that this window has asked for or that the user has
+   * deleted in this window. `askForMissing()` does not ask for these keys.
    */
   readonly #asked = new Set<string>();
   /**
-   * The last question for a key. The next question waits for this one, because
-   * only one question can be shown at a time.
+   * The promise of the last request for a key by `askForMissing()`. The next
+   * request waits for this promise, because only one input box can be shown at
+   * a time.
    */
   #question: Promise<unknown> = Promise.resolve();
 
   /**
-   * Makes the part of the extension that handles encrypted repositories.
+   * Creates the part of the extension that handles encrypted repositories.
    *
    * @param memory The state that VS Code keeps for this workspace.
    */
@@ -49,8 +51,9 @@ export class EncryptedRepositories {
   }
 
   /**
-   * Asks for the key of each locked repository, unless this window has already
-   * asked for the key.
+   * Asks for the key of the repository of each folder, if the repository is
+   * locked. Does not ask if this window has already asked for the key, or if
+   * the user has deleted the key in this window.
    */
   askForMissing(folders: readonly ProtectedFolder[]): void {
     for (const folder of folders) {
@@ -65,11 +68,12 @@ export class EncryptedRepositories {
 
   /**
    * Prepares the repository of a folder for a command that the user runs. Asks
-   * for the key if the repository is locked. Creates the repository if it does
-   * not exist and will be encrypted.
+   * for the key if the repository is locked. If the repository does not exist
+   * and `encrypt` is `true`, creates an encrypted repository, unless the user
+   * has to save a second key first and cancels.
    *
    * @param folder The folder.
-   * @param encrypt Whether a new repository will be encrypted. Default: the
+   * @param encrypt Whether a new repository is to be encrypted. Default: the
    * setting of the folder.
    * @returns The state of the repository afterwards.
    */
@@ -93,8 +97,8 @@ export class EncryptedRepositories {
   /**
    * Creates the repository of a folder after a snapshot failed because the
    * repository did not exist. Does nothing if the snapshot failed for another
-   * reason. Also does nothing if the repository is not on this machine: then
-   * the user has to save a second key first.
+   * reason. Also does nothing if the location of the repository is not a
+   * folder, because then the user has to save a second key first.
    *
    * @returns Whether the snapshot can be tried again.
    */
@@ -134,7 +138,10 @@ export class EncryptedRepositories {
     await this.#saveSecondKey(folder, addPassphrase);
   }
 
-  /** Asks for the key of the repository of a folder. */
+  /**
+   * Asks for the key of a folder's repository if the repository is locked.
+   * Otherwise, shows the state of the repository.
+   */
   async enterKey(folder: ProtectedFolder): Promise<void> {
     const state = await stateOf(folder);
     if (state === "locked") await askKey(folder);
@@ -159,8 +166,9 @@ export class EncryptedRepositories {
       {
         modal: true,
         detail: this.#isUnsaved(folder)
-          ? "No recovery sheet or passphrase was saved from VS Code. Without " +
-            "another key, nobody will be able to read the snapshots."
+          ? "You have not saved a recovery sheet or added a passphrase in " +
+            "VS Code. Without another key, nobody will be able to read the " +
+            "snapshots."
           : "To see or take snapshots again, you will need a recovery sheet, " +
             "a passphrase or another key.",
       },
@@ -185,7 +193,7 @@ export class EncryptedRepositories {
       ADD_PASSPHRASE,
     );
     if (answer === undefined) return;
-    // The command shows its own errors.
+    // The commands, unlike the methods of this class, show errors to the user.
     const command = answer === SAVE_SHEET
       ? "deltar.saveRecoverySheet"
       : "deltar.addPassphrase";
@@ -218,7 +226,7 @@ export class EncryptedRepositories {
           detail: `The new repository ${config.repository} is encrypted. Its ` +
             "key is only on this machine. If the key is lost, nobody can " +
             "read the snapshots.\n\nSave and print a recovery sheet, or add a " +
-            "passphrase that you can remember. Nothing is stored until then.",
+            "passphrase that you can remember. Nothing is stored until you do.",
         },
         SAVE_SHEET,
         ADD_PASSPHRASE,
@@ -287,7 +295,7 @@ function showState({ name }: ProtectedFolder, state: EncryptionState): void {
   void showInformation(
     state === "plain"
       ? `The snapshots of ${name} are not encrypted. The setting ` +
-        "deltar.repository.encrypt applies to new repositories."
+        "deltar.repository.encrypt applies only to new repositories."
       : state === "unlocked"
       ? `The repository of ${name} is already open.`
       : noSnapshotsText(name),

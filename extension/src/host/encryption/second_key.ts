@@ -29,8 +29,8 @@ export async function saveRecoverySheet(
   if (file === undefined) return false;
   if (vscode.workspace.getWorkspaceFolder(file) !== undefined) {
     void showError(
-      "The recovery sheet was not saved, because it would be lost together " +
-        "with the workspace. Save the sheet outside of the workspace.",
+      "The recovery sheet was not saved, because a sheet in the workspace " +
+        "can be lost together with it. Save the sheet outside the workspace.",
     );
     return false;
   }
@@ -52,7 +52,8 @@ export async function saveRecoverySheet(
 }
 
 /**
- * Asks for a new passphrase, and adds a key for it to a folder's repository.
+ * Asks for a new passphrase, and adds a key with this passphrase to a folder's
+ * repository.
  *
  * @returns Whether the passphrase was added.
  */

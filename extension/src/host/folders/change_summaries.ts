@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { ChangeSummary, FolderConfig } from "../../shared/protocol.ts";
 import type { Caller } from "../engine.ts";
 
-/** The fields of a folder that are needed to read its summaries. */
+/** The fields of a folder that are needed to read summaries of its changes. */
 interface SummarizedFolder {
   /** The URI of the folder. */
   uri: vscode.Uri;
@@ -16,32 +16,35 @@ interface SummarizedFolder {
 export interface Comparison {
   /** The folder. */
   folder: SummarizedFolder;
-  /** The id of the old snapshot. If absent, all files are new. */
+  /** The id of the old snapshot. If `undefined`, all files count as created. */
   before: string | undefined;
   /** The id of the new snapshot. */
   after: string;
-  /** The path of a folder; empty for the whole tree. */
+  /**
+   * The path of the compared part, relative to the workspace folder. Empty if
+   * the whole workspace folder is compared.
+   */
   within: string;
 }
 
 /**
- * The summaries of the changes between snapshots. A summary is read when its
- * row becomes visible, and is then kept in memory, because snapshots never
- * change.
+ * The summaries of the changes between snapshots. A summary is read when the
+ * row that shows the summary becomes visible. It is kept in memory and never
+ * read again, because snapshots do not change.
  */
 export class ChangeSummaries implements vscode.Disposable {
-  /** Fires when a summary has been read or has changed. */
+  /** Fires with a comparison after its summary has been read or updated. */
   readonly onDidChange: vscode.Event<Comparison>;
   readonly #changed = new vscode.EventEmitter<Comparison>();
   readonly #known = new Map<string, ChangeSummary | undefined>();
-  /** The last request. Requests run one after the other. */
+  /** The promise of the last request. Requests run one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor() {
     this.onDidChange = this.#changed.event;
   }
 
-  /** Returns the summary of a comparison, if it is known. */
+  /** Returns the summary of a comparison, if the summary is in memory. */
   of(comparison: Comparison): ChangeSummary | undefined {
     return this.#known.get(keyOf(comparison));
   }
@@ -64,8 +67,9 @@ export class ChangeSummaries implements vscode.Disposable {
   }
 
   /**
-   * Updates a summary from the list of the changes that it summarizes. Replaces
-   * only the number and the names of the changes.
+   * Replaces the number of changes and the first changes in the summary of a
+   * comparison, after the changes themselves have been listed. Adds a summary
+   * if there is none.
    */
   add(
     comparison: Comparison,

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import * as vscode from "vscode";
-// `repository_name.ts` is imported directly, because only the workers load the
-// rest of the library.
+// `repository_name.ts` is imported directly, so that the extension host does
+// not load the rest of the library.
 import { repositoryName } from "../../../../lib/repository/repository_name.ts";
 import { expandHome } from "../../../../shared/user_folder.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
@@ -9,11 +9,14 @@ import type { S3Credentials } from "./s3_credentials.ts";
 
 /** The settings that name the location of a repository. */
 export interface LocationSettings {
-  /** The folder or URL; empty for the extension's own storage. */
+  /**
+   * The folder or URL in which the repository has its own folder. Empty for the
+   * extension's own storage.
+   */
   location: string;
   /** The URL of the S3 server; empty for Amazon S3. */
   endpoint: string;
-  /** The region of the bucket; empty if it is not set. */
+  /** The region of the bucket; empty for the default region. */
   region: string;
 }
 
@@ -25,7 +28,10 @@ export interface OwnFolders {
   logs: vscode.Uri;
 }
 
-/** The folders of version control systems. In a worktree, `.git` is a file. */
+/**
+ * The patterns of the folders of version control systems. They also match
+ * files, because `.git` is a file in a Git worktree.
+ */
 const VERSION_CONTROL = [".git", ".hg", ".svn"];
 
 /**
@@ -67,8 +73,8 @@ export function folderConfig(
     originals: join(storage.fsPath, "cache", "originals", name),
     ownFolders: [storage.fsPath, logs.fsPath],
     excludes: [
-      // Later patterns take precedence, so the paths to keep come before the
-      // paths to exclude.
+      // Later patterns take precedence. The patterns to keep come first,
+      // because they must not override the patterns to exclude.
       ...list("exclude.keepIgnored").map((pattern) => `!${pattern}`),
       ...(settings.get("exclude.versionControl", true) ? VERSION_CONTROL : []),
       ...list("exclude.patterns"),

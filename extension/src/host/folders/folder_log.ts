@@ -3,7 +3,10 @@ import { virtualText } from "../ui/virtual_text.ts";
 import type { ProtectedFolder } from "./protected_folder.ts";
 import type { ProtectedFolders } from "./protected_folders.ts";
 
-/** Logs the repository of each folder, and failures to list its snapshots. */
+/**
+ * Logs the version of the extension, the repository of each folder, failures to
+ * list snapshots, and the folders of which no snapshots are taken.
+ */
 export class FolderLog implements vscode.Disposable {
   readonly #folders: ProtectedFolders;
   readonly #log: vscode.LogOutputChannel;

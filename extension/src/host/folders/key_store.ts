@@ -16,7 +16,8 @@ export class KeyStore implements vscode.Disposable {
   readonly #secrets: vscode.SecretStorage;
   readonly #watch: vscode.Disposable;
   /**
-   * The keys that were read, by name, as the keychain stores them.
+   * The keys that were read, as JSON, by name. `undefined` if the keychain has
+   * no such key.
    */
   readonly #read = new Map<string, Promise<string | undefined>>();
 

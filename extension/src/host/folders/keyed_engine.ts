@@ -4,8 +4,8 @@ import type { KeyStore } from "./key_store.ts";
 import type { RepositoryIdentities } from "./repository_identities.ts";
 
 /**
- * An engine that adds the user's keys of the repositories to each request, so
- * that no other part of the extension handles keys.
+ * An engine that adds the user's key of the repository to each request, so that
+ * callers do not have to.
  */
 export class KeyedEngine implements Caller {
   readonly #engine: Caller;
@@ -23,7 +23,8 @@ export class KeyedEngine implements Caller {
   }
 
   /**
-   * Calls a method. If the configuration already has a key, uses that key.
+   * Calls a method with the user's keys of the repositories. Keeps a key that a
+   * configuration already has.
    */
   async call<M extends Method>(
     method: M,

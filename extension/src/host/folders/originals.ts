@@ -11,10 +11,10 @@ const MAX_FILES = 1000;
 
 /**
  * Copies of the files of a folder as they were before the folder had a
- * snapshot. The first snapshot stores a copy in place of a file that has
- * changed since, so that the first save of a file loses nothing. The copies are
- * on the disk, so they still exist after the window is closed, and count toward
- * the limits in the next window.
+ * snapshot. If a file has changed since it was copied, the first snapshot
+ * stores the copy in place of the file. So the content before the first save is
+ * not lost. The copies are on the disk. They still exist after the window is
+ * closed, and count toward the limits in the next window.
  */
 export class Originals {
   readonly #copies = new Map<string, Promise<boolean>>();
@@ -24,8 +24,8 @@ export class Originals {
   #used: Promise<Used> | undefined;
 
   /**
-   * Copies a file, unless it already has a copy, is not a regular file, or
-   * would exceed a limit.
+   * Copies a file, unless it already has a copy, is not a regular file, or its
+   * copy would exceed a limit.
    *
    * @param place The folder of the copies.
    * @param file The path of the file.
@@ -38,7 +38,7 @@ export class Originals {
     const copy = this.#copy(place, file, path).catch(() => false);
     this.#copies.set(path, copy);
     void copy.then((isKept) => {
-      // At the next attempt, the file might exist or be readable.
+      // A failed copy is forgotten, because the next attempt might succeed.
       if (!isKept && this.#copies.get(path) === copy) this.#copies.delete(path);
     });
     return copy;
@@ -93,7 +93,7 @@ export class Originals {
   }
 }
 
-/** The part of the limits that the copies of a folder use. */
+/** The number and the total size of the copies of a folder. */
 interface Used {
   /** The number of copies. */
   files: number;
@@ -102,8 +102,9 @@ interface Used {
 }
 
 /**
- * Deletes the unfinished copies that ended processes left behind, for all
- * folders. Then returns the number and the total size of the copies in `place`.
+ * Deletes the unfinished copies of all workspace folders if the process that
+ * made the copy has ended. Then returns the number and the total size of the
+ * copies in `place`.
  */
 async function usedIn(place: string): Promise<Used> {
   const above = dirname(place);

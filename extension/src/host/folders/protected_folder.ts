@@ -34,11 +34,15 @@ export type Protection = "protected" | "partial" | "waiting" | "failed";
 
 /** Options for taking a snapshot. */
 export interface SnapshotOptions extends CallOptions {
-  /** Whether the progress includes the number of all entries. */
+  /**
+   * Whether the progress includes the total number of entries. Default:
+   * `false`.
+   */
   measure?: boolean;
   /**
    * Whether no snapshot is taken if only the times of folders have changed, for
-   * example because another program created an excluded file.
+   * example because another program created an excluded file in a folder.
+   * Default: `false`.
    */
   ignoresFolderTimes?: boolean;
 }
@@ -53,9 +57,9 @@ export interface FolderParts {
   keys: KeyStore;
   /** The summaries of the changes between snapshots. */
   summaries: ChangeSummaries;
-  /** The engine that takes snapshots and restores. */
+  /** The engine that takes snapshots and restores files. */
   writer: Caller;
-  /** The engine that reads and prunes, even while `writer` is busy. */
+  /** The engine that reads and prunes repositories, even during a snapshot. */
   reader: Caller;
 }
 
@@ -66,9 +70,9 @@ export interface FolderParts {
 export class ProtectedFolder implements vscode.Disposable {
   /** The workspace folder, as VS Code represents it. */
   readonly workspaceFolder: vscode.WorkspaceFolder;
-  /** The engine that takes snapshots and restores. */
+  /** The engine that takes snapshots and restores files. */
   readonly writer: Caller;
-  /** The engine that reads and prunes, even while `writer` is busy. */
+  /** The engine that reads and prunes repositories, even during a snapshot. */
   readonly reader: Caller;
   /** The user's keys of encrypted repositories. */
   readonly keys: KeyStore;
@@ -84,7 +88,7 @@ export class ProtectedFolder implements vscode.Disposable {
   /** Whether a snapshot, restore, undo or redo is running. */
   isBusy = false;
   /**
-   * Whether the last snapshot has no files, because all were excluded or
+   * Whether the last snapshot has no files, because all files were excluded or
    * skipped.
    */
   hasNoFiles = false;
@@ -109,13 +113,16 @@ export class ProtectedFolder implements vscode.Disposable {
   #isAsked = false;
   readonly #originals = new Originals();
   /**
-   * Whether the copies of files have to be stored although the folder has
-   * snapshots. This is the case if the copies were made before the folder took
-   * over an old history.
+   * Whether the copies that `keepOriginal` has made must be stored although the
+   * folder has snapshots. This is the case if the copies were made before the
+   * folder took over an old history.
    */
   #mustStoreOriginals = false;
   #queue: Promise<unknown> = Promise.resolve();
-  /** The number of calls to `move`. */
+  /**
+   * The number of calls to `move`. If the number changes while the snapshots
+   * are being listed, the list is outdated and is read again.
+   */
   #moves = 0;
 
   constructor(
@@ -165,7 +172,7 @@ export class ProtectedFolder implements vscode.Disposable {
     );
   }
 
-  /** The last snapshot in the current list. */
+  /** The newest snapshot in the current list, except safety snapshots. */
   get last(): SnapshotInfo | undefined {
     return this.#known[0];
   }
@@ -211,7 +218,7 @@ export class ProtectedFolder implements vscode.Disposable {
       : "protected";
   }
 
-  /** The snapshots in the current list, the newest first. */
+  /** The current list of snapshots without safety snapshots, newest first. */
   get listed(): readonly SnapshotInfo[] {
     return this.#known;
   }
@@ -235,8 +242,9 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Returns the id of the snapshot that precedes a snapshot in the current
-   * list, or `undefined` if no snapshot precedes it.
+   * Returns the id of the previous snapshot: for a snapshot in the list, its
+   * `before`; for any other snapshot, the next older one in the list. Returns
+   * `undefined` if there is no previous snapshot.
    */
   async before({ id }: { id: string }): Promise<string | undefined> {
     const snapshots = await this.snapshots();
@@ -354,9 +362,10 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot. If the folder has no snapshots, but there are copies of
-   * files from before they were first saved, takes two snapshots: the first
-   * stores these copies, and the second stores the current files.
+   * Takes a snapshot. If the folder has no snapshots and `keepOriginal` has
+   * made copies of files, takes two snapshots. The first one stores these
+   * copies in place of the changed files. The second one stores the current
+   * files.
    */
   async #take(
     label: string | undefined,
@@ -380,8 +389,8 @@ export class ProtectedFolder implements vscode.Disposable {
     }
     const hasOriginals = await this.#originals.exist(config.originals);
     const first = await take(true, hasOriginals ? undefined : label);
-    // From now on, saving a file makes no copy. The copies are deleted only
-    // after this point, so the first snapshot could read all of them.
+    // From now on, `keepOriginal` makes no copies, because the folder has a
+    // snapshot.
     this.#known = [first.snapshot];
     const needsSecond = hasOriginals ||
       await this.#originals.exist(config.originals);
@@ -413,8 +422,8 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Returns the former path of the folder as a parameter of a snapshot, if the
-   * last snapshot is of a former path.
+   * Returns the parameter `continues` of a snapshot: the former path of the
+   * folder, if the last snapshot was taken at that path.
    */
   #continues({ directory }: FolderConfig): { continues?: string } {
     const last = this.last?.directory;
@@ -436,8 +445,8 @@ export class ProtectedFolder implements vscode.Disposable {
         } else this.faults = [];
       }
       // Files are copied before it is known whether the folder has snapshots.
-      // The copies of a first snapshot in progress are still needed, and so are
-      // those of a folder that is about to take over an old history.
+      // If it has some, the copies are not needed, except during a first
+      // snapshot or if the folder is about to take over an old history.
       const hasNeedlessCopies = this.last === undefined &&
         snapshots.length > 0 && this.question === undefined &&
         !this.#mustStoreOriginals;

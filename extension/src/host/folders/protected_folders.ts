@@ -56,13 +56,16 @@ export class ProtectedFolders implements vscode.Disposable {
       .filter(({ uri }) => uri.scheme !== "file");
   }
 
-  /** Returns the virtual folder that contains a file. */
+  /** Returns the virtual folder that contains a file, if there is one. */
   virtualFolderOf(uri: vscode.Uri): vscode.WorkspaceFolder | undefined {
     const folder = vscode.workspace.getWorkspaceFolder(uri);
     return this.virtualFolders.find((one) => one === folder);
   }
 
-  /** Returns the folder that contains a file, or that a version belongs to. */
+  /**
+   * Returns the folder that a file or a version of a file belongs to, or
+   * `undefined` if the file is not in a folder that can be protected.
+   */
   of(uri: vscode.Uri): ProtectedFolder | undefined {
     if (uri.scheme === SCHEME) return this.byKey(uri.authority);
     const folder = vscode.workspace.getWorkspaceFolder(uri);
@@ -75,9 +78,9 @@ export class ProtectedFolders implements vscode.Disposable {
   }
 
   /**
-   * The protection of the workspace: the protection of its folders if it is the
-   * same for all, and otherwise `partial`. If there is a virtual folder, the
-   * workspace is also `partial`.
+   * The protection of the workspace: the protection of its folders, if all have
+   * the same protection. `partial` if their protection differs, if there is a
+   * virtual folder, or if there is no folder.
    */
   get protection(): Protection {
     const all = new Set(this.all.map(({ protection }) => protection));

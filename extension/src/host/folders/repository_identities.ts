@@ -35,7 +35,8 @@ export class RepositoryIdentities {
    * is a passphrase and the identities are not known yet.
    *
    * @param config The configuration with the user's key.
-   * @param read Returns the identities. Errors count as an empty list.
+   * @param read Called to read the identities, if they are not known. If the
+   * call fails or returns an empty list, no identities are remembered.
    */
   remember(
     config: FolderConfig,
@@ -58,8 +59,9 @@ export class RepositoryIdentities {
 }
 
 /**
- * Returns the SHA-256 of the user's key, the endpoint and the credentials. The
- * result changes if any of these changes, and contains no secret.
+ * Returns the SHA-256, in hexadecimal, of the user's key and of the environment
+ * variables with the endpoint, the region and the credentials. The result
+ * changes if any of these changes.
  */
 function accessOf({ key, env }: FolderConfig): string {
   const access = JSON.stringify([key ?? null, env ?? null]);

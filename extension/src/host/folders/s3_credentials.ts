@@ -4,7 +4,7 @@ const SECRET = "deltar.s3";
 
 /** The credentials of repositories on S3, kept in the system's keychain. */
 export class S3Credentials implements vscode.Disposable {
-  /** The promise that is fulfilled when the credentials have been read. */
+  /** The promise that resolves after the first reading of the credentials. */
   readonly ready: Promise<void>;
   /** Fires when the credentials change. */
   readonly onDidChange: vscode.Event<void>;
@@ -22,12 +22,15 @@ export class S3Credentials implements vscode.Disposable {
     });
   }
 
-  /** The credentials as environment variables. */
+  /** The credentials as environment variables. Empty if there are none. */
   get env(): Readonly<Record<string, string>> {
     return this.#env;
   }
 
-  /** Asks the user for the credentials, and stores them. */
+  /**
+   * Asks the user for the credentials, and stores them in the keychain. Stores
+   * nothing if the user cancels.
+   */
   async ask(): Promise<void> {
     const id = await vscode.window.showInputBox({
       title: "S3 Credentials",
@@ -50,7 +53,7 @@ export class S3Credentials implements vscode.Disposable {
     await this.#read();
   }
 
-  /** Deletes the credentials. */
+  /** Deletes the credentials from the keychain. */
   async forget(): Promise<void> {
     await this.#secrets.delete(SECRET);
     await this.#read();

@@ -4,7 +4,7 @@ import type { ProtectedFolder } from "./protected_folder.ts";
 import type { ProtectedFolders } from "./protected_folders.ts";
 import { EMPTY, pathIn } from "./version_uri.ts";
 
-/** A read-only file system of the files in snapshots. */
+/** The read-only file system with which VS Code opens files in snapshots. */
 export class VersionFileSystem implements vscode.FileSystemProvider {
   readonly onDidChangeFile: vscode.Event<vscode.FileChangeEvent[]> =
     new vscode.EventEmitter<vscode.FileChangeEvent[]>().event;
@@ -79,8 +79,8 @@ export class VersionFileSystem implements vscode.FileSystemProvider {
 
 function typeOf(kind: VersionStat["kind"]): vscode.FileType {
   if (kind === "directory") return vscode.FileType.Directory;
-  // For a link, a named pipe or a device, an editor shows text, so VS Code must
-  // treat each of them as a file.
+  // An editor shows a text in place of a symlink, a named pipe or a device, so
+  // VS Code must treat each of them as a file.
   return kind === "symlink"
     ? vscode.FileType.SymbolicLink | vscode.FileType.File
     : vscode.FileType.File;

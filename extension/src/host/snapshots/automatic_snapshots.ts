@@ -7,16 +7,17 @@ import { mayBeginUnasked } from "./unasked.ts";
 
 /**
  * The maximum time from the first of several saves in a row to the snapshot
- * after them, as a multiple of the delay.
+ * after them, as a multiple of the delay in the settings.
  */
 const MAX_DELAYS = 6;
 
-/** The key of the workspace state that is set while snapshots are paused. */
+/** The key of the workspace state that is `true` while snapshots are paused. */
 const PAUSED = "paused";
 
 /**
  * Takes snapshots after the user saves files, at an interval, and before the
- * window closes. `ExternalChanges` notices the changes of other programs.
+ * window closes. Also takes snapshots after other programs have changed files,
+ * which `ExternalChanges` notices.
  */
 export class AutomaticSnapshots implements vscode.Disposable {
   /** Fires when automatic snapshots are paused or resumed. */
@@ -29,7 +30,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
     ProtectedFolder,
     { timer: Timer; since: number }
   >();
-  /** The folders with a snapshot that waits for the answer to a question. */
+  /** The folders whose automatic snapshot waits for the user's answer. */
   readonly #asked = new Set<ProtectedFolder>();
   readonly #disposables: vscode.Disposable[] = [];
   #interval: Timer | undefined;
@@ -98,8 +99,9 @@ export class AutomaticSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot of a folder in which another program has changed files. If
-   * a snapshot after a save is about to be taken, that snapshot is enough.
+   * Takes a snapshot of a folder in which another program has changed files.
+   * Takes none if a snapshot after a save is about to be taken, because that
+   * snapshot will also have these changes.
    *
    * @returns The duration of the work in milliseconds, even if nothing had
    * changed, or `undefined` if no snapshot was attempted or the attempt failed.
@@ -112,8 +114,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Takes the last snapshots before the window closes, if the settings turn
-   * these snapshots on.
+   * Stops the automatic snapshots. Then, if the settings say so, takes a last
+   * snapshot of each folder before the window closes.
    */
   async close(): Promise<void> {
     const isWanted = triggers().onClose && this.mayTake;
@@ -163,8 +165,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
     reason: string,
   ): Promise<number | undefined> {
     if (!mayBeginUnasked(folder)) {
-      // If the list cannot be read, the snapshot fails with the same error,
-      // which the user should see.
+      // If the list cannot be read, the error is ignored here. The snapshot
+      // then fails with the same error, and the user is told.
       await folder.snapshots().catch(() => {});
       if (folder.hasSnapshots === false) return undefined;
     }

@@ -4,20 +4,22 @@ export const CHECK_MS = 2000;
 /** The maximum number of checks in a burst. */
 export const MAX_CHECKS = 5;
 
-/** The minimum time from the end of a call to the next burst, in milliseconds. */
+/**
+ * The minimum time from the end of a call of the function to the next burst, in
+ * milliseconds.
+ */
 export const MIN_PAUSE_MS = 30_000;
 
 /**
- * The maximum time from the end of a call to the next burst, in milliseconds.
- * This limit is for calls during which the machine sleeps, because such a call
- * seems to take hours.
+ * The maximum pause after a call of the function, in milliseconds. Without this
+ * limit, the pause could last for days if the machine slept during the call.
  */
 export const MAX_PAUSE_MS = 600_000;
 
 /**
- * The minimum pause after a call, as a multiple of the call's duration, so that
- * changes that never stop keep the machine busy for at most a twentieth of the
- * time.
+ * The minimum pause after a call of the function, as a multiple of the call's
+ * duration, up to `MAX_PAUSE_MS`. The pause limits the calls to about a
+ * twentieth of the time if the changes never stop.
  */
 const PAUSE_PER_DURATION = 20;
 
@@ -42,11 +44,13 @@ export class BurstTimer {
   /**
    * Makes a timer.
    *
-   * @param work The function that is called after each burst. It must not
-   * throw. It returns the duration of its work in milliseconds, without the
-   * time in which it waited for other work or for the user. If it returns
-   * `undefined`, the duration of the whole call counts.
-   * @param now Returns a time in milliseconds, for the duration of a call.
+   * @param work The function that is called after each burst. Its promise must
+   * not reject. The promise resolves to the duration of the work in
+   * milliseconds, without the time spent waiting for other work or for the
+   * user. If it resolves to `undefined`, the timer uses the duration of the
+   * whole call.
+   * @param now Returns the current time in milliseconds. Only the difference
+   * between two times is used.
    */
   constructor(
     work: () => Promise<number | undefined>,
@@ -56,7 +60,10 @@ export class BurstTimer {
     this.#now = now;
   }
 
-  /** Whether a change was noted. Further changes then make no difference. */
+  /**
+   * Whether a change was noted since the last check. If so, another call to
+   * `note` has no effect.
+   */
   get isNoted(): boolean {
     return this.#isNoted;
   }
@@ -67,7 +74,7 @@ export class BurstTimer {
     if (!this.#isActive && !this.#isDisposed) this.#begin();
   }
 
-  /** Ends the burst without a call. */
+  /** Stops the timer. After that, `work` is not called again. */
   dispose(): void {
     this.#isDisposed = true;
     clearTimeout(this.#timer);

@@ -12,8 +12,8 @@ interface Watcher {
   watcher: vscode.FileSystemWatcher;
   timer: BurstTimer;
   /**
-   * The folders in which changes are ignored: the repositories and the caches
-   * of all folders, and the extension's own folders.
+   * The paths of the folders in which changes are ignored: the repositories and
+   * caches of all workspace folders, and the extension's own folders.
    */
   ignored: readonly string[];
 }
@@ -21,8 +21,8 @@ interface Watcher {
 /**
  * Takes snapshots after a terminal, an agent or another program has changed
  * files. Learns of the changes from the file events of VS Code. Because some
- * changes cause no event, a command that ends in a terminal and a window that
- * gets the focus also count as changes.
+ * changes cause no event, the end of a command in a terminal and the return of
+ * the focus to the window also count as changes.
  */
 export class ExternalChanges implements vscode.Disposable {
   readonly #folders: ProtectedFolders;
@@ -50,7 +50,8 @@ export class ExternalChanges implements vscode.Disposable {
       workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration("deltar")) update();
       }),
-      // File events can arrive before or after the event of a save.
+      // The file event of a change can arrive before or after the `onDid`
+      // event, so the `onWill` event is handled, too.
       workspace.onWillSaveTextDocument(({ document }) => saved(document)),
       workspace.onDidSaveTextDocument(saved),
       workspace.onWillSaveNotebookDocument(({ notebook }) => saved(notebook)),

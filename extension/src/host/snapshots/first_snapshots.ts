@@ -9,8 +9,8 @@ import { mayBeginUnasked } from "./unasked.ts";
 import { within } from "./within.ts";
 
 /**
- * The maximum time for which a save waits for the copy of the original, in
- * milliseconds. VS Code ignores extensions that take longer than 1.5 seconds.
+ * The maximum time for which a save waits until the original file is copied, in
+ * milliseconds. VS Code waits at most 1.5 seconds for an extension.
  */
 const MAX_SAVE_DELAY_MS = 1200;
 
@@ -21,7 +21,7 @@ const MAX_SAVE_DELAY_MS = 1200;
 const MAX_DELETE_DELAY_MS = 5000;
 
 /**
- * The key of the global state that is set after the user was told where
+ * The key of the global state that records whether the user was told where
  * snapshots are stored.
  */
 const ANNOUNCED = "announced";
@@ -40,9 +40,10 @@ export interface FirstSnapshotsOptions {
 
 /**
  * Takes the first snapshot of each folder that has none, in the background.
- * Until then, the originals of open files are copied before they can change, so
- * that the first snapshot has them. If the first snapshot of a folder has to
- * wait for a save, each original is copied just before the file is first saved.
+ * Until the folder has a snapshot, each file that is opened is copied, so that
+ * the first snapshot has the original content even if the file is changed
+ * before the snapshot. If the first snapshot of a folder has to wait for a
+ * save, each file is copied just before it is first saved.
  */
 export class FirstSnapshots implements vscode.Disposable {
   readonly #options: FirstSnapshotsOptions;
@@ -93,8 +94,9 @@ export class FirstSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Begins the first snapshot of each folder that needs one. Also called after
-   * the snapshots have been listed.
+   * Copies the open files of each folder without snapshots and begins the first
+   * snapshot of the folder, unless that has to wait for a save. Called by the
+   * extension after the snapshots of a folder have been listed.
    */
   begin(): void {
     const { folders, automatic } = this.#options;
@@ -104,7 +106,7 @@ export class FirstSnapshots implements vscode.Disposable {
       void this.#keep(uri, "opened");
     }
     for (const folder of folders.all) {
-      // `undefined` means that the snapshots are not listed yet.
+      // `undefined` means that the snapshots have not been listed yet.
       if (folder.hasSnapshots !== false || !mayBeginUnasked(folder)) continue;
       const { repository } = folder.config;
       if (this.#begun.get(folder)?.repository === repository) continue;
@@ -135,7 +137,7 @@ export class FirstSnapshots implements vscode.Disposable {
     await runner.takeAutomatically(folder, "first snapshot", signal);
   }
 
-  /** Shows where snapshots are stored, once on each machine. */
+  /** Tells the user where snapshots are stored, once on each machine. */
   async #announce({ name, config }: ProtectedFolder): Promise<void> {
     const { memory } = this.#options;
     if (memory.get(ANNOUNCED, false)) return;
@@ -156,9 +158,13 @@ export class FirstSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Copies a file of a folder that has no snapshot yet, if the event that
-   * `when` names can lead to the first snapshot.
+   * Copies a file for the first snapshot of its folder. An open file is copied
+   * only if the first snapshot is taken without waiting for a save. A file that
+   * is about to be saved is copied if the first snapshot can be taken
+   * automatically.
    *
+   * @param uri The file.
+   * @param when Whether the file was opened or is about to be saved.
    * @returns Whether the current content of the file can be restored later, or
    * `undefined` if no copy is needed or allowed.
    */

@@ -2,11 +2,11 @@ import { sep } from "node:path";
 import { canonical, isTooMuch } from "../../../../shared/too_much.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 
-/** Matches a path in a folder of version control, such as `.git/index`. */
+/** Matches a folder of version control, such as `.git`, and paths inside it. */
 const VERSION_CONTROL = /[\\/]\.(?:git|hg|svn)(?:[\\/]|$)/;
 
 /**
- * Returns whether a change of a path can lead to a snapshot.
+ * Returns whether a change to a file or folder can lead to a snapshot.
  *
  * @param path The path of the file or folder.
  * @param root The path of the workspace folder.
@@ -37,7 +37,11 @@ export function mayWatch(
   return !ownFolders.some((own) => isInside(canonical(own), place));
 }
 
-/** Returns the folders in which changes lead to no snapshot. */
+/**
+ * Returns the paths of the folders in which changes do not lead to snapshots:
+ * the repository and the cache of a workspace folder, and the extension's own
+ * folders.
+ */
 export function ignoredFolders(
   { repository, cache, ownFolders = [] }: Pick<
     FolderConfig,
@@ -47,7 +51,7 @@ export function ignoredFolders(
   return [repository, cache, ...ownFolders];
 }
 
-/** Returns whether a path is the path of a folder or is below the folder. */
+/** Returns whether a path is that of a folder or of something inside it. */
 function isInside(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}${sep}`);
 }

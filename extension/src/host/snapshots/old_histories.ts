@@ -23,11 +23,11 @@ const DECRYPT = "Copy Without Encryption";
  * The maximum time for which automatic snapshots wait for the answer to a
  * question, in milliseconds, counted from the first time that the question was
  * asked. It is long enough to read the question, even in the list of
- * notifications, and short enough that little work is without a snapshot.
+ * notifications, and short enough that little work is done without a snapshot.
  */
 const MAX_WAIT_MS = 5 * 60_000;
 
-/** Options for offering old histories. */
+/** Options for offering to continue old histories. */
 export interface OldHistoriesOptions {
   /** The folders of the workspace. */
   folders: ProtectedFolders;
@@ -39,15 +39,18 @@ export interface OldHistoriesOptions {
   memory: vscode.Memento;
 }
 
-/** An old history that a folder without snapshots can take over. */
+/** An old history that a folder can take over. */
 interface Found {
-  /** The configuration with the repository and path of the old history. */
+  /**
+   * The configuration of the old history, with its repository and the path that
+   * the folder had.
+   */
   from: FolderConfig;
-  /** The number of snapshots. */
+  /** The number of snapshots in the old history. */
   snapshots: number;
   /**
-   * Whether the folder was moved and not copied. If so, its repository can be
-   * moved, too.
+   * Whether the folder was moved rather than copied. If it was moved, its
+   * repository can be moved, too.
    */
   isMoved: boolean;
   /**
@@ -61,9 +64,12 @@ interface Found {
 interface Offer {
   /** The repository of the folder when the search began. */
   repository: string;
-  /** Whether the user has answered. The answer is then being carried out. */
+  /** Whether the user has answered. If so, the answer is being carried out. */
   isAnswered: boolean;
-  /** The promise that resolves when the search and the answer are finished. */
+  /**
+   * The promise that resolves when the search has ended and the answer, if
+   * there was a question, has been carried out.
+   */
   done: Promise<void>;
 }
 
@@ -71,14 +77,17 @@ interface Offer {
 interface Remembered {
   /** The location at which the folder last had snapshots. */
   place?: LocationSettings;
-  /** An old location that could not be read. */
+  /**
+   * An old location at which no snapshots were found, possibly because its disk
+   * was not mounted. The next window reads the location again.
+   */
   unread?: LocationSettings;
   /** The repository of the old history that the user has declined. */
   declined?: string;
   /**
    * The time when the user was first asked about the old history, or when
-   * reading the history first failed, in milliseconds since 1970. Absent after
-   * the answer.
+   * reading the history first failed, in milliseconds since 1970. Absent before
+   * this and after the answer.
    */
   openSince?: number;
 }
@@ -87,13 +96,13 @@ interface Remembered {
  * Offers to continue the old history of a folder that has no snapshots because
  * the location of its repository was changed, or because the folder was moved.
  *
- * If the folder has no snapshots, automatic snapshots wait for the answer, but
- * not longer than `MAX_WAIT_MS`. After a later answer, the history consists of
- * the old snapshots and of those that were taken in the meantime.
+ * Automatic snapshots of the folder wait for the answer, but not longer than
+ * `MAX_WAIT_MS`. If the user chooses to continue the history later, it consists
+ * of the old snapshots and of those that were taken in the meantime.
  */
 export class OldHistories implements vscode.Disposable {
   readonly #options: OldHistoriesOptions;
-  /** The repositories of the folders for which a search has begun. */
+  /** The repository that each folder had when its last search began. */
   readonly #searched = new Map<ProtectedFolder, string>();
   /** The running search or the open question of each folder. */
   readonly #offers = new Map<ProtectedFolder, Offer>();
@@ -109,20 +118,22 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Searches for the old history of each folder without snapshots, once for
-   * each location. Also called after the snapshots have been listed.
+   * Begins to search for the old history of each folder, at most once for each
+   * location. For a folder that has snapshots, searches only if an earlier
+   * search or question is not settled. Called by the extension after the
+   * snapshots of a folder have been listed.
    */
   look(): void {
     if (!vscode.workspace.isTrusted) return;
     for (const folder of this.#options.folders.all) {
-      // `undefined` means that the snapshots are not listed yet.
+      // `undefined` means that the snapshots have not been listed yet.
       if (folder.hasSnapshots === undefined) continue;
       const { repository } = folder.config;
       const current = this.#offers.get(folder);
       if (current !== undefined) {
-        // If the user changed the location again before answering, another
-        // offer is made at once, because snapshots must also wait for the answer
-        // to that offer.
+        // If the user changed the location again before answering, the offer
+        // for the new location begins now, so that automatic snapshots also
+        // wait for the answer to this offer.
         const follows = !current.isAnswered && !folder.hasSnapshots &&
           current.repository !== repository;
         if (follows) this.#begin(folder, current.done);
@@ -142,12 +153,13 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Begins to search for the old history of a folder and to ask about it.
+   * Begins an offer for a folder: searches for the old history and, if it is
+   * found, asks about it.
    *
    * @param folder The folder.
-   * @param earlier The promise that resolves at the end of the offer for an
-   * earlier location, if that offer is still open. The new question then has
-   * its own time limit.
+   * @param earlier The promise that resolves when the offer for an earlier
+   * location has ended, if that offer is still open. The search waits for this
+   * promise, and the time limit of the new question begins now.
    */
   #begin(folder: ProtectedFolder, earlier?: Promise<void>): void {
     const { repository } = folder.config;
@@ -180,7 +192,7 @@ export class OldHistories implements vscode.Disposable {
     });
     const offer: Offer = { repository, isAnswered: false, done };
     this.#offers.set(folder, offer);
-    // The clock might have been set back.
+    // If the clock has been set back, `openSince` can be in the future.
     const left = Math.min(
       Math.max(0, openSince + MAX_WAIT_MS - Date.now()),
       MAX_WAIT_MS,
@@ -206,9 +218,9 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Searches for the old history of a folder and asks about it. Does nothing if
-   * the location has changed since the offer was made, because each location
-   * has its own offer.
+   * Searches for the old history of a folder, asks the user about it, and
+   * carries out the answer. Does nothing if the location has changed since the
+   * offer was made, because each location has its own offer.
    *
    * @param folder The folder.
    * @param offer The repository that the offer is about, the time to remember
@@ -232,7 +244,8 @@ export class OldHistories implements vscode.Disposable {
     if (!isStill()) return;
     const { declined } = this.#remembered(folder);
     if (found === "unread") {
-      // The next window searches again.
+      // Because of `openSince`, the next window searches again, even if the
+      // folder has snapshots by then.
       await this.#remember(folder, { openSince });
       return;
     }
@@ -244,8 +257,8 @@ export class OldHistories implements vscode.Disposable {
       return;
     }
     await this.#remember(folder, { openSince });
-    // After a change of the location, the question is about a repository that
-    // is no longer used. VS Code cannot take the question back.
+    // If the location changes, the question no longer applies. An extension
+    // cannot close a question, so this call stops waiting for the answer.
     const left = this.#leaves(folder, isStill);
     folder.isAsked = true;
     const answer = await Promise.race([ask(folder, found), left.promise])
@@ -270,9 +283,9 @@ export class OldHistories implements vscode.Disposable {
     });
     if (answer !== START) {
       await folder.storeOriginals().catch((error) => {
-        // The next snapshot stores the copies.
+        // The next snapshot stores the copies, so the user is not told.
         this.#options.log.warn(
-          `${folder.name}: cannot store the copies of files: ${explain(error)}`,
+          `${folder.name}: cannot store the original files: ${explain(error)}`,
         );
       });
       await vscode.commands.executeCommand("deltar.snapshots.focus");
@@ -299,7 +312,7 @@ export class OldHistories implements vscode.Disposable {
       if (isListed && !isStill()) resolve(undefined);
     };
     const watch = folders.onDidChange(check);
-    // The location can have changed during the search.
+    // The location might have changed before the listener was added.
     check();
     return { promise, watch };
   }
@@ -329,7 +342,8 @@ export class OldHistories implements vscode.Disposable {
   /**
    * Finds the snapshots of the folder's former path.
    *
-   * @returns `"unread"` if the repository of the former path cannot be read.
+   * @returns The old history; `undefined` if there are no such snapshots, or
+   * `"unread"` if the repository of the former path cannot be read.
    */
   async #findMoved(
     folder: ProtectedFolder,
@@ -378,8 +392,8 @@ export class OldHistories implements vscode.Disposable {
     { from, isMoved: isMovable }: Found,
   ): Promise<boolean> {
     const { config, writer } = folder;
-    // If the folder might be a copy, the original might still use the
-    // repository.
+    // If the folder might be a copy, the original folder might still use the
+    // repository, so the repository is not moved.
     if (!isMovable) return await this.#copy(folder, from, config);
     const { isMoved } = await folder.exclusive(async () => {
       await shareKey(folder, from, config);
@@ -387,7 +401,7 @@ export class OldHistories implements vscode.Disposable {
     });
     if (!isMoved) return await this.#copy(folder, from, config);
     this.#options.log.info(
-      `${folder.name}: continues the snapshots of ${from.directory}`,
+      `${folder.name}: took over the history of ${from.directory}`,
     );
     return true;
   }
@@ -405,11 +419,11 @@ export class OldHistories implements vscode.Disposable {
     place: LocationSettings,
   ): Promise<boolean> {
     const change = () => setLocation(folder, place);
-    // If a snapshot is being taken, wait until the list has the snapshot.
+    // If a snapshot is being taken, this waits until the list has the snapshot.
     await folder.exclusive(() => Promise.resolve());
     if (folder.hasSnapshots) {
-      // The old location might have become unavailable. Copying would then
-      // create a new repository there.
+      // If the old location has become unavailable, copying would create a new
+      // repository there.
       const count = await this.#countOf(folder, old);
       if (count === undefined || count === 0) throw unreadable(old);
       return await this.#copy(folder, folder.config, old, change);
@@ -422,16 +436,16 @@ export class OldHistories implements vscode.Disposable {
    * Copies the history of a folder from one repository to another.
    *
    * An encrypted history stays encrypted: a new repository is encrypted with
-   * the same key, whatever the settings say. If the other repository exists and
-   * is not encrypted, the user is asked.
+   * the same key, whatever the settings say. If the target repository exists
+   * and is not encrypted, the user is asked whether to copy without encryption.
    *
    * @param folder The folder.
    * @param from The configuration with the repository to copy from.
    * @param to The configuration with the repository to copy to.
    * @param next Called after the copy and before the next snapshot.
-   * @returns Whether the history was copied. `false` if the user did not enter
-   * the key, did not save a second key of the new repository, or refused a copy
-   * without encryption.
+   * @returns Whether the history was copied. The result is `false` if the user
+   * did not enter the key, did not save a second key of the new repository, or
+   * refused a copy without encryption.
    */
   async #copy(
     folder: ProtectedFolder,
@@ -480,9 +494,11 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Returns the old location that must still be read after a question about an
-   * old history has been settled: the location that could not be read, unless
-   * the question was about this location.
+   * Returns the remembered `unread` location, or `undefined` if it is the
+   * location of an old history that has just been found.
+   *
+   * @param folder The folder.
+   * @param found The old history, if one was found.
    */
   #unreadAfter(
     folder: ProtectedFolder,
@@ -517,7 +533,10 @@ function isSamePlace(
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Stores the key of one repository for another one that has no key. */
+/**
+ * Stores the user's key of the repository of `from` also as the key of the
+ * repository of `to`, unless the keychain already has a key of the latter.
+ */
 async function shareKey(
   { keys }: ProtectedFolder,
   from: FolderConfig,
@@ -529,7 +548,11 @@ async function shareKey(
   }
 }
 
-/** Asks the user whether to copy an encrypted history without encryption. */
+/**
+ * Asks the user whether to copy an encrypted history without encryption.
+ *
+ * @returns Whether the user agreed.
+ */
 async function confirmDecrypted(
   { name }: ProtectedFolder,
   from: FolderConfig,
@@ -550,7 +573,10 @@ async function confirmDecrypted(
 }
 
 function unreadable({ repository }: FolderConfig): Error {
-  return new Error(`the old location ${repository} cannot be read now`);
+  return new Error(
+    `the old location ${repository} cannot be read now. Make it available, ` +
+      "and reload the window to be asked again.",
+  );
 }
 
 function ask(

@@ -1,8 +1,8 @@
 import { dirname } from "node:path";
 
 /**
- * The time for which a path counts as changed by VS Code, in milliseconds. File
- * events arrive within this time.
+ * The time for which a path counts as changed by VS Code after each change, in
+ * milliseconds. The file events of the change arrive within this time.
  */
 export const OWN_CHANGE_MS = 3000;
 

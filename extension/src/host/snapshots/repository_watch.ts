@@ -6,8 +6,8 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 
 /**
- * The time to wait after the last change to a repository before the snapshots
- * are listed again, in milliseconds.
+ * The time from a change in a watched folder until the records are checked, in
+ * milliseconds. Further changes in the folder of the records restart the time.
  */
 const QUIET_MS = 300;
 
@@ -21,19 +21,19 @@ type Watched = Pick<
 interface Watcher {
   watcher: fs.FSWatcher;
   /**
-   * The watched folder: the folder of the records or, until that exists, the
-   * nearest folder above it.
+   * The path of the watched folder: the folder of the records or, if it does
+   * not exist, the nearest existing folder above it.
    */
   place: string;
-  /** The ids of the records. */
+  /** The ids of the records at the last check. */
   ids: ReadonlySet<string>;
   timer?: ReturnType<typeof setTimeout>;
 }
 
 /**
  * Lists the snapshots of a folder again when another program, such as
- * `deltar hook`, has taken or removed one. Watches the records in the
- * repository, if the repository is in a folder of this machine.
+ * `deltar hook`, has taken or removed a snapshot. Watches the records in the
+ * repository, if the repository is a folder and not on a server.
  */
 export class RepositoryWatch implements vscode.Disposable {
   readonly #folders: {
@@ -41,7 +41,7 @@ export class RepositoryWatch implements vscode.Disposable {
     readonly onDidChange: ProtectedFolders["onDidChange"];
   };
   readonly #watch: vscode.Disposable;
-  /** The watchers, by the path of the folder that has the records. */
+  /** The watchers, by the path of the folder of the records. */
   readonly #watchers = new Map<string, Watcher>();
 
   constructor(
@@ -80,8 +80,8 @@ export class RepositoryWatch implements vscode.Disposable {
     const place = nearestFolder(records);
     try {
       const watcher = fs.watch(place, { persistent: false }, () => {
-        // A folder above the records can change all the time, so its changes do
-        // not restart the timer.
+        // A folder above the records can change all the time. If its changes
+        // restarted the timer, the timer might never fire.
         if (place === records) clearTimeout(added.timer);
         else if (added.timer !== undefined) return;
         added.timer = setTimeout(() => this.#look(records), QUIET_MS);
@@ -103,7 +103,10 @@ export class RepositoryWatch implements vscode.Disposable {
     this.#watchers.delete(records);
   }
 
-  /** Lists the snapshots again if a record was added or deleted. */
+  /**
+   * Lists the snapshots again if a record was added or deleted since the last
+   * check.
+   */
   #look(records: string): void {
     const watcher = this.#watchers.get(records);
     if (watcher === undefined) return;
@@ -131,18 +134,24 @@ export class RepositoryWatch implements vscode.Disposable {
   }
 }
 
-/** Returns the path of the folder of records in a repository. */
+/** Returns the path of the folder that has the records of a repository. */
 function recordsOf(repository: string): string {
   return join(repository, "snapshots");
 }
 
-/** Returns a folder or, if it does not exist, the nearest one above it. */
+/**
+ * Returns the given path if it exists, and otherwise the path of the nearest
+ * existing folder above it.
+ */
 function nearestFolder(path: string): string {
   while (!fs.existsSync(path) && dirname(path) !== path) path = dirname(path);
   return path;
 }
 
-/** Returns the ids of the records in a folder; none if it cannot be read. */
+/**
+ * Returns the ids of the records in a folder, or an empty set if the folder
+ * cannot be read.
+ */
 function idsIn(records: string): Set<string> {
   try {
     const names = fs.readdirSync(records);

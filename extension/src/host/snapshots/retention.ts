@@ -7,12 +7,15 @@ import { explain } from "../ui/explain.ts";
 import { showWarning } from "../ui/messages.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
-/** The minimum time between two automatic removals, in milliseconds. */
+/**
+ * The minimum time between two automatic removals of old snapshots of a folder,
+ * in milliseconds.
+ */
 const INTERVAL_MS = 86_400_000;
 
 /**
- * Removes the old snapshots of a folder after a new snapshot, at most once a
- * day.
+ * Removes old snapshots of a folder by the rules in the settings. Does this
+ * after a new snapshot of the folder, but at most once a day.
  */
 export class Retention implements vscode.Disposable {
   readonly #log: vscode.LogOutputChannel;
@@ -48,7 +51,8 @@ export class Retention implements vscode.Disposable {
       this.#log.info(removedText(folder, removed));
       if (removed.length > 0) await folder.refresh();
     } catch (error) {
-      // Another window might be pruning. This window tries again after a day.
+      // Another window might be pruning, so the user is told only about an
+      // unsafe removal. This window tries again after a day.
       const text = `${folder.name}: cannot remove old snapshots: ${
         explain(error)
       }`;
@@ -79,7 +83,12 @@ export class Retention implements vscode.Disposable {
   }
 }
 
-/** Returns the log line about removed snapshots. */
+/**
+ * Returns the log line about removed snapshots.
+ *
+ * @param folder The folder of the snapshots.
+ * @param removed The ids of the removed snapshots.
+ */
 export function removedText(
   { name }: ProtectedFolder,
   removed: readonly string[],

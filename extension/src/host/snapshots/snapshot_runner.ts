@@ -22,7 +22,7 @@ export interface SnapshotEvent {
   report: SnapshotReport;
 }
 
-/** Takes snapshots, logs and shows their results, and fires events. */
+/** Takes snapshots, and logs and shows the results. */
 export class SnapshotRunner implements vscode.Disposable {
   /** Fires after each new snapshot that this runner takes. */
   readonly onDidSnapshot: vscode.Event<SnapshotEvent>;
@@ -30,9 +30,15 @@ export class SnapshotRunner implements vscode.Disposable {
   readonly #folders: ProtectedFolders;
   readonly #encrypted: EncryptedRepositories;
   readonly #log: vscode.LogOutputChannel;
-  /** The folders for which a failure was already shown. */
+  /**
+   * The folders for which a failure was shown and no automatic snapshot has
+   * succeeded since.
+   */
   readonly #failed = new Set<ProtectedFolder>();
-  /** The folders for which the warning about the size was already shown. */
+  /**
+   * The folders for which the warning about the size was shown, until the size
+   * of their snapshots is within the limit again.
+   */
   readonly #large = new Set<ProtectedFolder>();
 
   constructor(
@@ -49,6 +55,8 @@ export class SnapshotRunner implements vscode.Disposable {
   /**
    * Takes a snapshot of each folder at the user's request. A notification shows
    * the progress and a button that cancels the work.
+   *
+   * @param label The label of the snapshots, if they have one.
    */
   async takeManually(label?: string): Promise<void> {
     const folders = this.#folders.all;
@@ -60,7 +68,7 @@ export class SnapshotRunner implements vscode.Disposable {
     const failures: string[] = [];
     for (const folder of folders) {
       await this.#encrypted.prepare(folder).catch((error) => {
-        // The snapshot then fails, too, and its error shows the reason.
+        // The snapshot then fails, too, and its error is shown to the user.
         this.#log.error(
           `${folder.name}: cannot prepare the repository: ${explain(error)}`,
         );
@@ -118,8 +126,8 @@ export class SnapshotRunner implements vscode.Disposable {
    * only the first failure is shown.
    *
    * @returns The duration of the work in milliseconds, without the time for
-   * which the snapshot waited, even if nothing had changed. `undefined` if the
-   * attempt failed or was cancelled.
+   * which the snapshot waited. `undefined` if the attempt failed or was
+   * cancelled.
    */
   async takeAutomatically(
     folder: ProtectedFolder,

@@ -5,14 +5,15 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /**
- * The time to wait after the last change to the file that all windows watch
- * before the snapshots are listed again, in milliseconds.
+ * The time from the last change in the watched folder until the snapshots are
+ * listed again, in milliseconds.
  */
 const QUIET_MS = 200;
 
 /**
- * Notifies the other windows of this machine of each new snapshot, by writing
- * one file in the extension's own storage, which all windows watch.
+ * Notifies the other windows on this machine of each new snapshot. A window
+ * that takes a snapshot writes a file in the extension's own storage, and all
+ * windows watch the folder of this file.
  */
 export class WindowSync implements vscode.Disposable {
   readonly #disposables: vscode.Disposable[];
@@ -28,8 +29,8 @@ export class WindowSync implements vscode.Disposable {
     const own = `${process.pid}`;
     const publish = () =>
       fs.promises.writeFile(file, own).catch(() => {
-        // Without the file, the other windows show the snapshot when they next
-        // list the snapshots.
+        // If the file cannot be written, the other windows show the snapshot
+        // when they next list the snapshots.
       });
     const receive = async () => {
       if (await fs.promises.readFile(file, "utf8") !== own) {

@@ -3,7 +3,8 @@
  * stopped.
  *
  * @param limit The maximum time in milliseconds.
- * @param work The work.
+ * @param work The promise of the work. If it rejects within the time, the error
+ * is thrown.
  */
 export async function within(
   limit: number,

@@ -7,7 +7,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   [CREATE_ENCRYPTED]: "deltar.createEncrypted",
 };
 
-/** Matches a repository setting that a message advises the user to check. */
+/** Matches the name of a setting that a message advises the user to check. */
 const SETTING = /deltar\.repository\.\w+/;
 
 /**

@@ -40,7 +40,8 @@ export function explain(error: unknown): string {
   }
   const advice = adviceFor(error);
   if (advice === undefined) return message;
-  // The message stands in parentheses, so its error code follows a comma.
+  // The message is put in parentheses, so a comma replaces the parentheses
+  // around its error code.
   return `${advice} (${message.replace(/ \((E[A-Z]+)\)$/, ", $1")})`;
 }
 

@@ -4,9 +4,9 @@ import { withoutLinks } from "./plain.ts";
 type Show = (message: string, ...rest: never[]) => unknown;
 
 /**
- * Returns a function that shows messages without links. Messages contain paths,
- * labels and names of folders, and any of these can look like a link that runs
- * a command.
+ * Returns a function that shows messages like the given function, but without
+ * links. Messages contain paths, labels and names of folders, and any of these
+ * can look like a link that runs a command.
  */
 function plain<F extends Show>(show: F): F {
   const showPlain: Show = (message, ...rest) =>

@@ -4,12 +4,13 @@ import { type Advice, advisedIn } from "./advice.ts";
 import { showError } from "./messages.ts";
 import { asSentence, withoutLinks } from "./plain.ts";
 
-/** Takes an action that a message advises. */
+/** Takes an action that a message advises the user to take. */
 export function takeAdvice(advice: Advice): Thenable<unknown> {
   if ("command" in advice) {
     return vscode.commands.executeCommand(advice.command);
   }
-  // The user settings do not include the settings of a remote machine.
+  // On a remote machine, the machine's own settings are opened, because the
+  // user settings do not include them.
   return vscode.commands.executeCommand(
     vscode.env.remoteName === undefined
       ? "workbench.action.openSettings"
@@ -41,6 +42,9 @@ export async function showFailure(
  * Runs work that the user asked for. A notification shows the progress and a
  * button that cancels the work.
  *
+ * @param title The title of the notification.
+ * @param work Called once, with a signal that is aborted when the user cancels,
+ * and with a function that shows the progress.
  * @returns The result of the work.
  */
 export async function withProgress<T>(

@@ -16,9 +16,9 @@ export function withoutLinks(text: string): string {
 }
 
 /**
- * Changes text for the message of a view so that VS Code can break the lines of
- * a path: adds a zero-width space after the slashes and backslashes of a long
- * word. Without these spaces, a long path is cut off, and so are the other
+ * Changes text for the message of a view so that VS Code can break a long path
+ * into several lines: adds a zero-width space after each slash and backslash in
+ * the path. Without these spaces, VS Code cuts off the path, and also the other
  * lines of the message.
  */
 export function breakable(text: string): string {

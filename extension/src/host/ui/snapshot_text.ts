@@ -12,7 +12,7 @@ import { formatSince } from "./text.ts";
  */
 const MIN_FILES_FOR_FOLDER = 4;
 
-/** The words for kinds of changes other than edits. */
+/** The words for the kinds of changes that a description names. */
 const WORDS: Readonly<Partial<Record<FileChange["change"], string>>> = {
   created: "created",
   deleted: "deleted",
@@ -23,9 +23,9 @@ const WORDS: Readonly<Partial<Record<FileChange["change"], string>>> = {
 /**
  * Returns a description of the files that differ between a snapshot and the
  * previous one. With a summary, the description names files or their folder.
- * Otherwise it contains the number of files or, if this number is not known,
- * the time of the previous snapshot. If there is no previous snapshot, it
- * contains the number of all files.
+ * Otherwise, it contains the number of changed files or, if this number is not
+ * known, the time of the previous snapshot. If there is no previous snapshot,
+ * the description is the number of all files.
  */
 export function changedFiles(
   { counts, time, before, since }: SnapshotInfo,
@@ -45,7 +45,7 @@ export function changedFiles(
 
 /**
  * Returns the names of changed files, such as `mod.ts and 2 more`, or the folder
- * that has all of them.
+ * that has all of them, such as `src: 12 files`.
  */
 export function summaryText({ changed, first, folder }: ChangeSummary): string {
   const [one, two] = first;

@@ -53,8 +53,10 @@ export function fieldLines(fields: readonly EntryField[] = []): string[] {
 }
 
 /**
- * Returns the difference between two sizes with its sign, such as `+1.20 KB`,
- * or `same size`.
+ * Returns the difference between two sizes as text: the difference with its
+ * sign, such as `+1.20 KB`, or `same size`.
+ *
+ * @param bytes The new size minus the old size, in bytes.
  */
 export function formatDifference(bytes: number): string {
   return bytes < 0
@@ -65,7 +67,7 @@ export function formatDifference(bytes: number): string {
 }
 
 /**
- * Returns the time of day, to the second. All times in this file are in
+ * Returns the local time of day, to the second. All times in this file are in
  * milliseconds since 1970.
  */
 export function formatTime(time: number): string {
@@ -73,9 +75,9 @@ export function formatTime(time: number): string {
 }
 
 /**
- * The formatters of a day, without the year and with the year. Each formatter
- * is made when it is first needed, and is then reused, because making a
- * formatter takes longer than using it.
+ * The formatters for days: the first without the year, the second with the
+ * year. Each formatter is made when it is first needed, and is then reused,
+ * because making a formatter takes longer than using it.
  */
 const dayFormats: Intl.DateTimeFormat[] = [];
 
@@ -88,7 +90,10 @@ function dayFormat(hasYear: boolean): Intl.DateTimeFormat {
   });
 }
 
-/** Returns the day of a time in words: today, yesterday, or the date. */
+/**
+ * Returns the day of a time in words: `Today`, `Yesterday`, or the date. A date
+ * more than 300 days ago has the year.
+ */
 export function formatDay(time: number, now: number): string {
   const day = (of: number) => new Date(of).setHours(0, 0, 0, 0);
   const ago = Math.round((day(now) - day(time)) / 86_400_000);
@@ -107,8 +112,8 @@ export function formatMoment(time: number, now: number): string {
 }
 
 /**
- * Returns a time in words, for a tooltip: the day with its year, and the time of
- * day as the rows show it.
+ * Returns a time in words, for a tooltip: the day with its year, and the time
+ * of day.
  */
 export function formatDate(time: number): string {
   return `${dayFormat(true).format(time)}, ${formatTime(time)}`;
@@ -142,6 +147,7 @@ export function formatAgo(time: number, now: number): string {
   if (minutes < 60) return `${minutes} min ago`;
   const hours = Math.floor(minutes / 60);
   if (hours < 24) return `${hours} h ago`;
-  // The text is part of a sentence. Names of days and months stay capitalized.
+  // The text is part of a sentence, so `Yesterday` is not capitalized. Names of
+  // days and months always are.
   return formatDay(time, now).replace("Yesterday", "yesterday");
 }

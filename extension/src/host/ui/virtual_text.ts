@@ -11,8 +11,8 @@ export function noFolderText(virtual: readonly { name: string }[]): string {
 
 /**
  * Returns the message that Deltar takes no snapshots of a virtual folder, such
- * as one of the extension GitHub Repositories. With a short name, the message
- * fits into the line of a notification.
+ * as a folder of the extension GitHub Repositories. If the name is short, the
+ * message fits on one line of a notification.
  *
  * @param name The name of the folder.
  */

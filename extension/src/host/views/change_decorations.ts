@@ -17,13 +17,14 @@ const LOOKS: Readonly<Record<FileChange["change"], [string, string, string]>> =
     touched: ["T", "Only metadata changed", "descriptionForeground"],
   };
 
-/** Returns the name of a change. */
+/** Returns the displayed name of a kind of change, such as `Modified`. */
 export function nameOfChange(change: FileChange["change"]): string {
   return LOOKS[change][1];
 }
 
 /**
- * Returns the URI from which VS Code derives the icon and the letter of a row.
+ * Returns the URI of the row that shows a change. VS Code derives the name, the
+ * icon, the letter and the color of the row from this URI.
  */
 export function changeUri({ path, change }: FileChange): vscode.Uri {
   return vscode.Uri.from({ scheme: SCHEME, path: `/${path}`, query: change });

@@ -12,11 +12,14 @@ import { changeUri, nameOfChange } from "./change_decorations.ts";
 /** The maximum number of changed files for which folders start expanded. */
 const MAX_OPEN_FILES = 20;
 
-/** The list of changes that a row is from. */
+/** The list of changes that a row belongs to. */
 interface Listed {
   folder: ProtectedFolder;
   info: SnapshotInfo;
-  /** The path of the folder to which the list is limited; empty for all. */
+  /**
+   * The path of the folder to which the list is limited; empty for the
+   * workspace folder.
+   */
   within: string;
 }
 
@@ -39,7 +42,7 @@ export interface ChangeNode {
 interface NoteNode {
   kind: "note";
   title: string;
-  /** Whether the text is about a fault. */
+  /** Whether the text is an error message. */
   isFault?: boolean;
 }
 
@@ -49,7 +52,8 @@ export type ChangeRow = FolderNode | ChangeNode | NoteNode;
 /**
  * Returns the rows of the changes in a snapshot.
  *
- * @param within The path of a folder, if only changes in this folder are shown.
+ * @param within The path of the folder to which the changes are limited.
+ * Default: the workspace folder.
  */
 export async function changesOf(
   { folder, info }: Pick<Listed, "folder" | "info">,
@@ -66,8 +70,8 @@ export async function rowsBelow(row: ChangeRow): Promise<ChangeRow[]> {
 
 /**
  * Reads the rows directly below a path, folders before files. A snapshot can
- * have tens of thousands of changes, so those in other folders are not read
- * until their folder is expanded, and stay in the memory of the child process.
+ * have tens of thousands of changes. So the changes in a subfolder stay in the
+ * memory of the child process until the subfolder is expanded.
  */
 async function rowsIn(
   { folder, info, within }: Listed,
@@ -95,8 +99,8 @@ async function rowsIn(
         kind: "change",
         folder,
         info,
-        // A safety snapshot is only a set of files, so all of its files are
-        // shown as updated.
+        // A safety snapshot is not compared with another snapshot, so its files
+        // count as created. They existed before, so they are shown as updated.
         change: info.isSafety ? { ...change, change: "updated" } : change,
       })),
     ];

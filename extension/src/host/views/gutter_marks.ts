@@ -13,10 +13,10 @@ interface Marks {
 }
 
 /**
- * Shows marks next to the numbers of the lines that differ from a snapshot, if
- * the user has chosen a snapshot in the settings. VS Code shows such marks only
- * for files of a source control provider, so this class registers a source
- * control provider for each folder. The provider lists no changes.
+ * Marks the lines that differ from a snapshot, next to the line numbers, if the
+ * user has chosen a snapshot in the settings. VS Code shows such marks only for
+ * files of a source control provider, so this class registers a source control
+ * provider for each folder. The provider lists no changes.
  */
 export class GutterMarks implements vscode.Disposable {
   readonly #folders: ProtectedFolders;
@@ -48,8 +48,8 @@ export class GutterMarks implements vscode.Disposable {
       const id = all.includes(folder) ? snapshotId(folder, base) : undefined;
       const marks = this.#marks.get(folder);
       if (marks?.id === id) continue;
-      // VS Code asks a provider only once for the old content of an open file.
-      // So another snapshot needs a new provider.
+      // VS Code asks a provider only once for the old content of an open file,
+      // so a comparison with another snapshot needs a new provider.
       marks?.control.dispose();
       this.#marks.delete(folder);
       if (id !== undefined) {

@@ -43,7 +43,7 @@ export interface VersionNode {
    * current list of snapshots has the snapshot.
    */
   info: SnapshotInfo | undefined;
-  /** The turn of an agent in which the version was made. */
+  /** The turn of an agent that made the version, if the turn is known. */
   turn: TurnInfo | undefined;
 }
 
@@ -51,8 +51,8 @@ export interface VersionNode {
 type Row = VersionNode | ChangeRow;
 
 /**
- * The time to wait after the last change in the editors before the versions are
- * read, in milliseconds.
+ * The time from the last change of the tabs, the active editor or the snapshots
+ * until the list of versions is updated, in milliseconds.
  */
 const QUIET_MS = 250;
 
@@ -89,7 +89,10 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
     });
   }
 
-  /** Shows the list in the view with this id, and follows the active editor. */
+  /**
+   * Shows the list in the view with the given id. Updates the list when another
+   * editor becomes active.
+   */
   attach(id: string): vscode.Disposable {
     const view = this.#view = vscode.window.createTreeView(id, {
       treeDataProvider: this,
@@ -114,7 +117,8 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   }
 
   /**
-   * Shows the versions of a file or folder, which need not be open in an editor.
+   * Shows the versions of the given file or folder instead of those of the file
+   * in the active editor.
    */
   async show(uri: vscode.Uri): Promise<void> {
     await vscode.commands.executeCommand("deltar.fileHistory.focus");
@@ -157,7 +161,7 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
         { signal: reading.signal },
       );
       if (reading.signal.aborted) return [];
-      // A folder has no text to search.
+      // The command that searches the versions for a text is only for files.
       const isOfFile = versions.length > 0 && !versions[0].isFolder;
       setContext("deltar.hasFileHistory", isOfFile);
       const infos = new Map(folder.listed.map((info) => [info.id, info]));
@@ -186,8 +190,8 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   }
 
   /**
-   * Returns a string that identifies a list by its file and by the ids and
-   * labels of the snapshots.
+   * Returns a string that identifies a list by its file or folder and by the
+   * ids and labels of the snapshots.
    */
   #key(): string {
     const file = this.#file();
@@ -205,7 +209,8 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   }
 
   /**
-   * Returns the virtual folder that has the file or folder, if there is one.
+   * Returns the virtual folder that has the shown file or folder, if there is
+   * one.
    */
   #virtualFolder(): vscode.WorkspaceFolder | undefined {
     const uri = this.shown;

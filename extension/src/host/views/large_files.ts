@@ -12,19 +12,24 @@ import { explain } from "../ui/explain.ts";
 const LARGE_SCHEME = "deltar-large";
 
 /**
- * The URIs of the old and the new state of a file. `undefined` for a state that
- * does not exist.
+ * The URIs of the old and the new state of a file, in this order. A URI is
+ * `undefined` if the state does not exist.
  */
 export type Sides = [vscode.Uri | undefined, vscode.Uri | undefined];
 
-/** Returns whether a file of the given size, in bytes, is too large to show. */
+/**
+ * Returns whether a file is too large to show: larger than the setting
+ * `diffEditor.maxFileSize` of VS Code allows.
+ *
+ * @param size The size of the file in bytes.
+ */
 export function isTooLarge(size: number): boolean {
   const limit = vscode.workspace.getConfiguration("diffEditor")
     .get("maxFileSize", 50);
   return limit > 0 && size > limit * 2 ** 20;
 }
 
-/** Returns whether one of the sides is a file that is too large to show. */
+/** Returns whether at least one side is a file that is too large to show. */
 export async function areTooLarge(sides: Sides): Promise<boolean> {
   const sizes = await Promise.all(sides.map(sizeOf));
   return isTooLarge(Math.max(...sizes));
@@ -53,8 +58,9 @@ export async function largeUri(sides: Sides): Promise<vscode.Uri> {
 }
 
 /**
- * The URIs of the two sides and, if a side is a file on the disk, its
- * modification time in milliseconds since 1970.
+ * The URIs of the two sides, `null` for a side that does not exist; and the
+ * modification time, in milliseconds since 1970, of the side that is a file on
+ * the disk, or `null` if there is no such file.
  */
 type Query = [string | null, string | null, number | null];
 
@@ -96,9 +102,10 @@ export class LargeFiles
     this.#disposables = [
       this.#changed,
       vscode.workspace.registerTextDocumentContentProvider(LARGE_SCHEME, this),
-      // VS Code ignores changes of a document that is not open yet. After a
-      // change of the language mode, VS Code closes the document and opens it
-      // again.
+      // VS Code ignores the change event of a document that is not open yet, so
+      // the event is fired after the document was opened. When the user changes
+      // the language mode, VS Code closes the document and opens it again, so
+      // the comparison begins again.
       vscode.workspace.onDidOpenTextDocument(async ({ uri }) => {
         if (uri.scheme !== LARGE_SCHEME) return;
         const comparison = this.#comparison(uri);
@@ -213,12 +220,15 @@ function differenceLines(
   ];
 }
 
-/** Returns the size of a file in bytes; 0 if it cannot be read. */
+/** Returns the size of a file in bytes, or 0 if the size cannot be read. */
 async function sizeOf(uri: vscode.Uri | undefined): Promise<number> {
   return (await statOf(uri))?.size ?? 0;
 }
 
-/** Returns the size and time of a file; `undefined` if it cannot be read. */
+/**
+ * Returns the size and time of a file, or `undefined` if the file does not
+ * exist or cannot be read.
+ */
 async function statOf(
   uri: vscode.Uri | undefined,
 ): Promise<vscode.FileStat | undefined> {
@@ -231,7 +241,7 @@ async function statOf(
   }
 }
 
-/** Returns whether a URI stands for a missing file instead of a version. */
+/** Returns whether a URI stands for a missing file. */
 function isEmpty({ scheme, query }: vscode.Uri): boolean {
   return scheme === SCHEME && query === EMPTY;
 }

@@ -28,20 +28,20 @@ import { visibleRowUri } from "./visible_rows.ts";
 
 /**
  * The number of rows of a day that are shown at first, and that "Show More"
- * adds. VS Code creates all rows in one turn of the event loop, so a long list
+ * adds. VS Code creates all rows of a list without a pause, so a long list
  * would block the extension host.
  */
 const PAGE_ROWS = 50;
 
-/** The command of the rows that show more rows of a day. */
+/** The id of the command that shows more rows of a day. */
 const SHOW_MORE = "deltar.showMoreSnapshots";
 
 /**
  * The context key with the values of `contextValue` of the selected snapshots,
- * if several rows are selected. The menus use it to know whether the clicked row
- * is one of them. `listMultiSelection` of VS Code is also true if the clicked
- * row is outside of the selection, and the command then applies only to this
- * row.
+ * if several rows are selected. The menus use this key to find out whether the
+ * clicked row is selected. The key `listMultiSelection` of VS Code is also true
+ * if the clicked row is outside the selection, but a command then applies only
+ * to the clicked row.
  */
 const SELECTED = "deltar.selectedSnapshots";
 
@@ -74,8 +74,8 @@ export type Node =
   | ChangeRow;
 
 /**
- * The list of snapshots by day and by turn of an agent, each with the files
- * that changed since the previous snapshot.
+ * The list of snapshots, grouped by day and by turn of an agent. The rows below
+ * a snapshot show the files that changed since the previous snapshot.
  */
 export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   readonly onDidChangeTreeData: vscode.Event<Node | void>;
@@ -98,7 +98,10 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     });
   }
 
-  /** Shows the list in the view with the given id. */
+  /**
+   * Shows the list in the view with the given id, until the returned object is
+   * disposed.
+   */
   attach(id: string): vscode.Disposable {
     this.#view = vscode.window.createTreeView(id, {
       treeDataProvider: this,
@@ -118,12 +121,15 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     );
   }
 
-  /** Tells the menus which snapshots are selected, if there are several. */
+  /**
+   * Tells the menus which snapshots are selected, if several rows are selected.
+   */
   #tellMenus(): void {
     const snapshots = this.#selection.filter((node) =>
       node.kind === "snapshot"
     );
-    // VS Code does not report that selected rows vanished.
+    // VS Code does not fire `onDidChangeSelection` when a selected row
+    // vanishes.
     const isThere = ({ folder, info }: SnapshotNode) =>
       this.#rows.has(rowId(folder, info.id));
     const left = snapshots.filter(isThere);
@@ -200,8 +206,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
           const list = await folder.snapshots();
           if (list.length === 0 && folder.isAsked) {
             notes.push(
-              `${folder.name} has no snapshots here yet. There is a question ` +
-                "about the old history in the notifications.",
+              `${folder.name} has no snapshots here yet. Answer the question ` +
+                "about its old history in the notifications.",
             );
           } else if (list.length === 0) empty.push(folder.name);
           return [...list, ...folder.safetySnapshots].map((info) => ({
@@ -301,8 +307,8 @@ function tooltipOf(info: SnapshotInfo): vscode.MarkdownString {
 }
 
 /**
- * Returns the text by which the menus know the row of a snapshot: its kind and
- * its id.
+ * Returns the `contextValue` of a snapshot's row: the kind of the snapshot, a
+ * space, and the id of the row. The conditions of the menus use this text.
  */
 function contextValueOf(
   { folder, info }: Pick<SnapshotNode, "folder" | "info">,

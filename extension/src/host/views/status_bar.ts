@@ -11,7 +11,7 @@ import { virtualText } from "../ui/virtual_text.ts";
  */
 const UPDATE_MS = 30_000;
 
-/** The level that the status bar shows. */
+/** The level of protection that the status bar shows. */
 type Level = Protection | "unsupported" | "restricted" | "paused" | "off";
 
 const ICONS: Readonly<Record<Level, string>> = {
@@ -26,15 +26,18 @@ const ICONS: Readonly<Record<Level, string>> = {
 };
 
 /**
- * The status bar item, which shows the protection and the time of the last
- * snapshot.
+ * The status bar item, which shows the level of protection and the time of the
+ * last snapshot.
  */
 export class StatusBar implements vscode.Disposable {
   readonly #item: vscode.StatusBarItem;
   readonly #folders: ProtectedFolders;
   readonly #automatic: AutomaticSnapshots;
   readonly #disposables: vscode.Disposable[];
-  /** The value of the context key that `#setContext` has set. */
+  /**
+   * The value to which `#setContext` has set the context key; `undefined`
+   * before the first call.
+   */
   #automaticState: string | undefined;
 
   constructor(folders: ProtectedFolders, automatic: AutomaticSnapshots) {
@@ -77,7 +80,7 @@ export class StatusBar implements vscode.Disposable {
       : `, ${isCurrent ? "" : "last snapshot "}${formatAgo(last, Date.now())}`;
     const icon = isBusy ? "sync~spin" : ICONS[state.level];
     this.#item.text = `$(${icon}) Deltar: ${state.level}${when}`;
-    // Only failures are shown in color, because only they require an action.
+    // Only failures are shown in color, to draw the user's attention to them.
     this.#item.backgroundColor = this.#hasFailed
       ? new vscode.ThemeColor("statusBarItem.warningBackground")
       : undefined;
@@ -134,7 +137,7 @@ export class StatusBar implements vscode.Disposable {
           isBusy
             ? `${name}: taking the first snapshot`
             : isAsked
-            ? `${name}: waiting for your answer about its old history`
+            ? `${name}: waiting for your answer to the question about its old history`
             : `${name}: no snapshots yet`,
         );
       } else if (faults.length > 0) {
@@ -142,7 +145,7 @@ export class StatusBar implements vscode.Disposable {
           `${name}: ${plural(faults.length, "path")} skipped`,
         );
       } else if (hasNoFiles) {
-        reasons.push(`${name}: every file is excluded`);
+        reasons.push(`${name}: all files are excluded or skipped`);
       }
     }
     for (const { name } of this.#folders.virtualFolders) {
@@ -176,8 +179,9 @@ export class StatusBar implements vscode.Disposable {
   }
 
   /**
-   * Sets the context key that tells the view of a folder without snapshots
-   * whether snapshots are taken automatically.
+   * Sets the context key that says whether automatic snapshots are on, off or
+   * paused. VS Code uses the key to choose the text of an empty list of
+   * snapshots.
    */
   #setContext(): void {
     const { isPaused, isOff } = this.#automatic;

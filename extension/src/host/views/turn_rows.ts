@@ -5,7 +5,7 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { oneLine } from "../ui/plain.ts";
 import { formatDate } from "../ui/text.ts";
 
-/** A row with a snapshot. */
+/** A row that shows a snapshot. */
 interface SnapshotRow {
   folder: ProtectedFolder;
   info: SnapshotInfo;
@@ -21,8 +21,8 @@ export interface TurnNode<Row extends SnapshotRow = SnapshotRow> {
 }
 
 /**
- * Returns the rows with the snapshots of each turn grouped in one row, which
- * takes the place of the row of the turn's newest snapshot.
+ * Returns the rows, but with a single row for all snapshots of a turn. The row
+ * of a turn is where the row of its newest snapshot was.
  *
  * @param rows The rows of snapshots, the newest first.
  */
