@@ -51,7 +51,7 @@ async function findCipher(): Promise<MakeCipher> {
   return portableCipher;
 }
 
-/** Returns whether a cipher works in this runtime. */
+/** Returns whether the cipher that `make` makes works in this runtime. */
 export async function works(make: MakeCipher): Promise<boolean> {
   try {
     const cipher = await make(new Uint8Array(32));

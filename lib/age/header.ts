@@ -25,13 +25,13 @@ export type AgeRecipient = string | AgeRecipientObject;
 
 /**
  * A stanza: the part of an age file's header that contains the file key,
- * encrypted for one recipient. The file key is the random key of 16 bytes that
- * encrypts the payload.
+ * encrypted for one recipient. The file key is a random key of 16 bytes. The
+ * key that encrypts the payload is derived from it.
  */
 export interface AgeStanza {
   /**
-   * The words of the stanza's first line. The first word is the type of the
-   * recipient.
+   * The words of the stanza's first line, without `->`. The first word is the
+   * type of the recipient.
    */
   readonly args: string[];
   /** The bytes of the stanza after its first line, decoded from base64. */
@@ -52,7 +52,7 @@ export interface AgeIdentity {
   ): Uint8Array | null | Promise<Uint8Array | null>;
 }
 
-/** A recipient with its own way of encrypting file keys. */
+/** An object that encrypts file keys, for example for a security token. */
 export interface AgeRecipientObject {
   /**
    * Encrypts the file key of an age file for this recipient.
@@ -85,7 +85,7 @@ const ARMOR = "-----BEGIN AGE ENCRYPTED FILE-----";
  */
 const X25519_RECIPIENT = /^age1[0-9a-z]{58}$/;
 
-/** The base64 text of 32 bytes, without padding. */
+/** The base64 text of 32 zero bytes, without padding. */
 const BASE64_OF_32_BYTES = "A".repeat(43);
 
 /** The stanza of an X25519 recipient, with dummy text in place of its bytes. */
@@ -103,8 +103,8 @@ export interface Head {
   /** The header and the nonce. */
   bytes: Uint8Array;
   /**
-   * The cipher with the key of the payload, which is derived from the file key
-   * and the nonce.
+   * The cipher of the payload. The key of this cipher is derived from the file
+   * key and the nonce.
    */
   cipher: ChunkCipher;
 }
@@ -154,9 +154,11 @@ export async function makeHead(
 
 /**
  * Returns the length of a file's head for the given recipients, in bytes. If
- * all of them are X25519 recipients, the length is known without making a head.
+ * all recipients have the form of X25519 recipients, computes the length, and
+ * does not check the recipients further. Otherwise, makes a head.
  *
- * @throws {DeltarError} `unsupported` if a recipient is not valid.
+ * @throws {DeltarError} `unsupported` if a head is made and a recipient is not
+ *   valid.
  */
 export async function headLength(
   recipients: readonly AgeRecipient[],
@@ -260,8 +262,8 @@ export async function readHeader(reader: ByteReader): Promise<Uint8Array> {
 }
 
 /**
- * Returns the length of an age file's header in bytes, or 0 if `bytes` does not
- * contain the whole header.
+ * Returns the length of an age file's header in bytes, or 0 if the first 64 KiB
+ * of `bytes` do not contain the whole header.
  */
 export function lengthOfHeader(bytes: Uint8Array): number {
   const start = bytes.subarray(0, MAX_HEADER_BYTES);
@@ -276,7 +278,7 @@ export function lengthOfHeader(bytes: Uint8Array): number {
 }
 
 /**
- * Decrypts a file key.
+ * Decrypts the file key of an age file.
  *
  * @param header The header of the file.
  * @param keys The keys to try.
@@ -298,7 +300,7 @@ export async function unwrap(
       } else decrypter.addIdentity(key);
     }
   } catch {
-    // The cause is not kept, because its message may contain the key.
+    // The cause is not kept, because its message can contain the key.
     throw new DeltarError(
       "unsupported",
       "one of the given identities is not an age identity (AGE-SECRET-KEY-1…)",

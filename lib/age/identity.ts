@@ -69,7 +69,7 @@ export async function parseIdentities(
     try {
       await recipientOf(identity);
     } catch {
-      // The cause is not kept, because its message may contain the identity.
+      // The cause is not kept, because its message can contain the identity.
       throw new DeltarError(
         "key",
         `the age identity on line ${at + 1} is not valid; compare the line ` +

@@ -1,6 +1,6 @@
 /**
- * The age file format (https://c2sp.org/age), for streams and, inside deltar,
- * for ranges of stored files.
+ * The age file format (https://c2sp.org/age). The functions of this module
+ * encrypt and decrypt streams. deltar itself also decrypts ranges of files.
  *
  * The header of a file contains the encrypted file key. The package
  * `age-encryption` makes headers and decrypts the file keys in them

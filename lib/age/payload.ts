@@ -50,7 +50,7 @@ export async function* sealPayload(
 export interface OpenOptions {
   /** The name of the file, for errors. */
   object?: string;
-  /** The index of the first chunk of the source. Default: 0. */
+  /** The index in the payload of the source's first chunk. Default: 0. */
   index?: number;
   /**
    * The end of the source: `does` if the source must end where the payload
@@ -68,9 +68,10 @@ export interface OpenOptions {
  * @param source The encrypted chunks, beginning with the first byte of a chunk.
  * @param options The name of the file, the index of the first chunk, and
  *   whether the source must end where the payload ends.
- * @throws {DeltarError} `corrupt` if a chunk was changed, moved or taken from
- *   another file; `truncated` if a chunk is too short to be valid, or if the
- *   source must end where the payload ends and chunks are missing at the end.
+ * @throws {DeltarError} `corrupt` if a chunk was changed, shortened, moved or
+ *   taken from another file; `truncated` if a chunk is too short to be valid,
+ *   or if the source must end where the payload ends and chunks are missing at
+ *   the end.
  */
 export async function* openPayload(
   cipher: ChunkCipher,
@@ -122,7 +123,7 @@ export async function openChunks(
   return await Promise.all(opened);
 }
 
-/** The position of a chunk in a file. */
+/** The name of a file, and the position of a chunk in its payload. */
 interface ChunkPosition {
   object: string | undefined;
   index: number;
@@ -191,8 +192,9 @@ function endsEarly(object: string | undefined): DeltarError {
 }
 
 /**
- * Returns the nonce of a chunk, 12 bytes: the index of the chunk in 11 bytes,
- * and a byte that is 1 for the last chunk and 0 for every other chunk.
+ * Returns the nonce of a chunk, 12 bytes: the index of the chunk as a
+ * big-endian number of 11 bytes, and a byte that is 1 for the last chunk of the
+ * payload and 0 for every other chunk.
  */
 function nonceOf(index: number, isLast: boolean): Uint8Array {
   const nonce = new Uint8Array(12);
@@ -204,8 +206,8 @@ function nonceOf(index: number, isLast: boolean): Uint8Array {
 /** A chunk of a source. */
 interface Chunk {
   /**
-   * The bytes. Their memory may be reused once the next chunk is requested,
-   * except for the last chunk.
+   * The bytes. Unless this is the last chunk, their memory may be reused once
+   * the next chunk is requested.
    */
   bytes: Uint8Array;
   /** The number of chunks before this one. */
@@ -269,8 +271,8 @@ async function* severalAtOnce(
   try {
     for await (const chunk of chunks) {
       const next = Promise.resolve(work(chunk));
-      // If an earlier chunk fails, nothing awaits this promise, so its error is
-      // ignored.
+      // An error is thrown when this promise is awaited below. Until then, this
+      // handler keeps the runtime from reporting an unhandled rejection.
       next.catch(() => {});
       coming.push(next);
       const [first] = coming;
@@ -286,8 +288,9 @@ async function* severalAtOnce(
 }
 
 /**
- * Returns the size in bytes of the payload, including its nonce, for `size`
- * plain bytes.
+ * Returns the size of a payload in bytes, including its nonce.
+ *
+ * @param size The number of plain bytes.
  */
 export function payloadSize(size: number): number {
   const count = Math.max(1, Math.ceil(size / CHUNK_BYTES));
@@ -295,8 +298,10 @@ export function payloadSize(size: number): number {
 }
 
 /**
- * Returns the number of plain bytes in a payload of `size` bytes, including its
- * nonce, or `undefined` if no payload can have this size.
+ * Returns the number of plain bytes in a payload, or `undefined` if no payload
+ * can have this size.
+ *
+ * @param size The size of the payload in bytes, including its nonce.
  */
 export function plainSize(size: number): number | undefined {
   const sealed = size - NONCE_BYTES;

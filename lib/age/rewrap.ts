@@ -8,8 +8,8 @@ import {
 } from "./header.ts";
 
 /**
- * The identities for changing the header of an age file. The newest identity
- * replaces the older ones.
+ * The identities for a rewrap: the file key of an age file is decrypted with an
+ * older identity and encrypted for the newest identity.
  */
 export interface RewrapKeys {
   /** The older identities (`AGE-SECRET-KEY-1…`). */
@@ -102,7 +102,8 @@ async function opens(
 }
 
 /**
- * Returns the stanzas of a header whose file key has already been decrypted.
+ * Returns the stanzas of a header. The caller must have decrypted the file key,
+ * because errors of the header are not reported here.
  */
 async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   const { Decrypter } = await import("age-encryption");

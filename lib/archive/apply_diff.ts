@@ -46,7 +46,7 @@ export interface ApplyOptions {
  *   `corrupt`, `truncated`, `limit`, `unsafe` or `not-found` if the archive is
  *   damaged, has a member with an invalid path, or lacks content. In all these
  *   cases, nothing in the directory is changed. `io` if a file cannot be read
- *   or changed; if a change fails, earlier changes are kept.
+ *   or changed. If a change fails, the changes before it are kept.
  */
 export async function applyDiff(
   base: string,
@@ -86,8 +86,8 @@ class Staging {
   /** The files to create or update, by path. */
   readonly #wanted = new Map<string, Wanted>();
   /**
-   * The expected members, by name: the path of the file whose content the
-   * member holds, and whether the member is a delta.
+   * The members that the archive can contain, by name. Each value has the path
+   * of a file to create or update, and whether the member is a delta.
    */
   readonly #members = new Map<string, { path: string; delta: boolean }>();
   readonly #done = new Set<string>();
@@ -152,8 +152,8 @@ class Staging {
   async #takeMember(found: ScannedMember, archive: string): Promise<void> {
     const { member, body } = found;
     const expected = this.#members.get(member.path);
-    // A member that no change needs might be the beginning of a file that
-    // `DiffData` could not read to the end.
+    // A member that no change needs is ignored. It might be the beginning of a
+    // file that `DiffData` could not read to the end.
     if (expected === undefined) return;
     if (this.#done.has(expected.path)) {
       throw new DeltarError(
@@ -184,9 +184,9 @@ class Staging {
 }
 
 /**
- * Deletes the paths that do not exist in the new state or whose kind changes,
- * deepest first. Then makes the new directories and links, and renames the new
- * files into place.
+ * Deletes the paths that do not exist or have another kind in the new state,
+ * the deepest first. Then creates, updates and touches the paths of the new
+ * state that differ. The new files are moved out of `staged`.
  */
 function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
   const writer = new TreeWriter(root);
@@ -208,7 +208,7 @@ function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
         writer.special(path, entry.kind, deviceOf(entry), entry);
       }
     }
-    // Hard links are made last, because the file that a hard link names can
+    // Hard links are made last, because the file that a hard link points to can
     // come after the hard link in path order.
     for (const change of diff.changes) {
       if (change.change === "deleted" || change.change === "touched") continue;

@@ -31,9 +31,9 @@ export interface ScannedMember {
  * @param signal The signal that aborts the reads with an error of code
  *   `aborted`.
  * @throws {DeltarError} `corrupt` if an archive is not a tar, gzip or zstd
- *   archive, `unsafe` for a member whose path or hard link target is invalid,
- *   such as one that contains `..`, and the errors of `readTar`, the codecs and
- *   the storage.
+ *   archive; `unsafe` if the path or the hard link target of a member is
+ *   invalid, for example because it contains `..`; the errors of `readTar`, the
+ *   codecs and the storage.
  */
 export async function* scanArchives(
   storage: Storage,
@@ -66,8 +66,8 @@ export async function* scanArchive(
 }
 
 /**
- * Yields the bytes of an archive's tar, decompressed. The compression is
- * detected from the first bytes of the archive.
+ * Yields the decompressed bytes of a tar archive. The compression is detected
+ * from the first bytes of the archive.
  */
 async function* plainTar(
   source: AsyncIterable<Uint8Array>,

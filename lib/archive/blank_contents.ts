@@ -6,9 +6,9 @@ import { lengthened } from "./padding.ts";
 import { decodeHeader } from "./tar_decode.ts";
 import { BLOCK, padding } from "./tar_member.ts";
 
-/** The name of a member whose content was blanked. */
+/** The new name of a member with blanked content. */
 const BLANKED = "purged";
-/** The maximum total size of the frames after decompression, in bytes. */
+/** The maximum decompressed size of the frames to blank, in bytes. */
 const MAX_PLAIN_BYTES = 64 << 20;
 /**
  * The levels of compression to try, in order; `undefined` is the default level.
@@ -19,8 +19,9 @@ const LEVELS: Record<CodecName, (number | undefined)[]> = {
   gzip: [undefined, 9],
 };
 /**
- * The number of random bytes up to which each attempt to blank a content uses
- * one byte more than the attempt before. Each later attempt doubles the number.
+ * The largest number of random bytes that is reached by adding one byte in each
+ * attempt. Each later attempt uses twice as many random bytes as the attempt
+ * before, until all bytes of the contents are random.
  */
 const MAX_NOISE_STEP = 64;
 
@@ -65,8 +66,9 @@ export async function blankContents(
     if (isRenamed) { for (const member of members) rename(member); }
     const contents = members.map(({ content }) => content);
     for (const level of LEVELS[codec.name]) {
-      // Random bytes hardly compress, so each additional one makes the new
-      // frames longer, until they are almost as long as the old frames.
+      // `lengthened` cannot add every small number of bytes. Random bytes
+      // hardly compress, so an additional random byte makes the new frame
+      // longer, and the next attempt can succeed.
       for (const count of noiseCounts(contents)) {
         blank(contents, count);
         const packed = await codec.compress(plain, level);
@@ -139,7 +141,10 @@ async function membersIn(
   return members;
 }
 
-/** Replaces the path in the headers of a member. */
+/**
+ * Replaces the path in the header of a member with `BLANKED`, and the path in
+ * the extended header with underscores of the same length.
+ */
 function rename({ header, extended }: Member): void {
   header.fill(0, 0, 100).fill(0, 345, 500);
   header.set(new TextEncoder().encode(BLANKED));

@@ -21,7 +21,7 @@ export interface DecompressOptions {
   limit?: number;
   /**
    * Whether the caller checks the SHA-256 of the content. If so, the decoder
-   * skips the checksum of a frame that has only uncompressed blocks, which
+   * can skip the checksum of a frame that has only uncompressed blocks, which
    * saves a copy. Default: `false`.
    */
   comparesSum?: boolean;
@@ -52,11 +52,12 @@ export interface Codec {
   compress(plain: Uint8Array, level?: number): Promise<Uint8Array>;
 
   /**
-   * Stores bytes uncompressed in one independent gzip member or zstd frame,
-   * which is slightly larger than the bytes.
+   * Returns one independent gzip member or zstd frame that holds
+   * `plain` uncompressed. The member or frame is slightly larger than the bytes.
    *
    * @param plain The bytes. They must not change until the promise resolves.
-   * @throws {DeltarError} `unsupported` for gzip if the runtime has no zlib.
+   * @throws {DeltarError} `unsupported` for gzip if the runtime has no
+   *   `node:zlib`.
    */
   store(plain: Uint8Array): Promise<Uint8Array>;
 
@@ -70,11 +71,11 @@ export interface Codec {
   padding?(size: number): Generator<Uint8Array>;
 
   /**
-   * Decompresses any number of concatenated members or frames in bounded
-   * memory, as the caller reads the result.
+   * Decompresses one or more concatenated members or frames in bounded memory,
+   * as the caller reads the result.
    *
    * @param source The compressed bytes.
-   * @param options The limit, and the object and offset for messages.
+   * @param options Options for decompressing.
    * @throws {DeltarError} `corrupt` if a member or frame is damaged or followed
    *   by other bytes, `truncated` if the source ends inside a member or frame,
    *   `limit` if there are more decompressed bytes than `options.limit` or a
@@ -91,7 +92,7 @@ export interface Codec {
    *
    * @param bytes One or more members or frames.
    * @param limit The maximum number of decompressed bytes.
-   * @param options The object and offset, for messages.
+   * @param options Options for decompressing. Their `limit` is ignored.
    * @throws {DeltarError} The same errors as `decompress`.
    */
   decompressBlock(
@@ -138,8 +139,8 @@ export function detectFormat(head: Uint8Array): ArchiveFormat | undefined {
 }
 
 /**
- * Returns whether a block is the start of a tar: a header with a magic number,
- * or zeros if the archive is empty.
+ * Returns whether `head` is the start of a tar: a header with a magic number,
+ * or, if the tar is empty, 512 zeros.
  */
 function isTar(head: Uint8Array): boolean {
   const magic = String.fromCharCode(...head.subarray(257, 262));

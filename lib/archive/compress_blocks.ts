@@ -45,8 +45,9 @@ export async function* compressBlocks(
   const pending: Promise<Uint8Array>[] = [];
   for await (const block of inBlocks(source)) {
     const packed = codec.compress(block).finally(() => release(block));
-    // The error is thrown below, in order. Without a handler until then, the
-    // runtime would report an unhandled rejection.
+    // An error is thrown below, after the earlier blocks have been yielded.
+    // Without a handler until then, the runtime would report an unhandled
+    // rejection.
     packed.catch(() => {});
     pending.push(packed);
     if (pending.length < MAX_PENDING_BLOCKS) continue;

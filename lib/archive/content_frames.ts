@@ -16,8 +16,8 @@ const MAX_FRAME_BYTES = 4 << 20;
  */
 const MAX_STORED_PART_BYTES = 2 ** 16;
 /**
- * The number of bytes before a requested byte that are loaded together with the
- * requested byte.
+ * The maximum number of bytes before a requested byte that are loaded together
+ * with the requested byte.
  */
 const BEFORE_BYTES = 2 ** 12;
 /** The maximum number of parts that are kept in memory. */
@@ -57,7 +57,10 @@ export class ContentFrames implements Disposable {
   #next: number;
   /** The last frame without compressed blocks that was read. */
   #stored: PlacedFrame | undefined;
-  /** The expected length in bytes of the next frame that is read. */
+  /**
+   * The expected length in bytes of the next frame; `undefined` until a whole
+   * frame has been read.
+   */
   #expected: number | undefined;
   /** The parts in memory, the most recently used last. */
   readonly #parts: ContentPart[] = [];
@@ -86,11 +89,12 @@ export class ContentFrames implements Disposable {
    * Loads the part that holds a byte, and returns it.
    *
    * @param offset The offset of the byte in the content, in bytes.
-   * @returns The part. It is valid until the next call has returned. The call
-   *   after that can free it.
+   * @returns The part. The next call does not free it, but the call after that
+   *   can free it.
    * @throws {DeltarError} `corrupt` or `truncated` if a frame is invalid or the
-   *   content ends before `offset`, `limit` if a frame is too large, and the
-   *   errors of the storage.
+   *   content ends before `offset`, `limit` if a frame is too large,
+   *   `unsupported` if a frame needs a dictionary, and the errors of the
+   *   storage.
    */
   async load(offset: number): Promise<ContentPart> {
     const loaded = this.#parts.findIndex((part) =>

@@ -40,7 +40,7 @@ export interface ReadRangeOptions extends ReadContentOptions {
  *   source.
  * @param size The length of the content in bytes.
  * @param codec The compression of the volume.
- * @param options The signal, and the path for messages.
+ * @param options Options for reading content.
  * @throws {DeltarError} `corrupt` if the reference is invalid or the range does
  *   not hold content of that size, `limit` if more than 64 MiB of decompressed
  *   bytes precede or follow the content in the range, and the errors of the
@@ -94,9 +94,10 @@ export async function* readContent(
  * @param storage The storage of the volume.
  * @param reference The range of the volume.
  * @param codec The compression of the volume.
- * @param options The limit, the signal, and the path for messages.
- * @throws {DeltarError} `limit` if the range decompresses to more than
- *   `options.limit` bytes, and the errors of `readContent`.
+ * @param options Options for reading a range. The path is not used.
+ * @throws {DeltarError} `corrupt` if the reference is invalid, `limit` if the
+ *   range decompresses to more than `options.limit` bytes, and the errors of
+ *   the storage and the codec.
  */
 export function readRange(
   storage: Storage,

@@ -1,7 +1,7 @@
 /**
  * The position of a member's content: a byte range of a volume that can be
  * decompressed without the rest of the volume. The length of the content is
- * recorded in the member.
+ * recorded next to the reference.
  */
 export interface ContentReference {
   /** The volume's object name. */

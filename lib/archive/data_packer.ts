@@ -82,7 +82,7 @@ export interface LargeBasis {
   /**
    * Called with the delta that would be stored. Reads the basis, and returns a
    * smaller delta to store. Returns `undefined` if there is no smaller delta,
-   * or if a smaller delta would save too few bytes for the time that it takes.
+   * or if a smaller delta would save too few bytes to be worth making.
    * By default, the delta is stored as it is.
    */
   refine?: (delta: Spool) => Promise<Spool | undefined>;
@@ -92,9 +92,10 @@ export interface LargeBasis {
    * The signature that a file gets if it is stored as a delta and `signUpdates`
    * is `false`. Default: none.
    *
-   * - `extended`: the signature of the basis, extended by the bytes after the
-   *   whole blocks of the basis. Only these bytes are hashed. The file gets no
-   *   signature if it does not begin with these blocks.
+   * - `extended`: the checksums of the whole blocks of the basis, from its
+   *   signature, and those of the file's bytes after these blocks. Only these
+   *   bytes are hashed. The file gets no signature if the basis has no whole
+   *   block, or if the file does not begin with the whole blocks of the basis.
    * - `new`: a new signature, for which all blocks of the file are hashed.
    */
   resigned?: "extended" | "new";
@@ -154,11 +155,14 @@ export interface DataPackerOptions {
    */
   blockSize?: (size: number) => number;
   /**
-   * Whether a file of more than 1 MiB that is stored as a delta gets a
-   * signature. Default: `true`.
+   * Whether each file of more than 1 MiB that is stored as a delta gets a new
+   * signature. If not, see {@linkcode LargeBasis.resigned}. Default: `true`.
    */
   signUpdates?: boolean;
-  /** The contents that are already stored. Default: none. */
+  /**
+   * The contents that are already stored, although no file in `previous` has
+   * them. Default: none.
+   */
   known?: KnownContents;
   /**
    * Called with the SHA-256 of a file's content. If the content was stored
@@ -190,7 +194,7 @@ export interface ContentElsewhere {
 }
 
 /**
- * Contents that are already stored, although no file in `previous` has them.
+ * Contents that are already stored, although no file in the old index has them.
  */
 export interface KnownContents {
   /** Returns whether one of the contents might have this size in bytes. */
@@ -216,11 +220,11 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
 /**
  * Stores the content of files in the same pass that indexes the files. A new
  * file is stored whole under `created/`. A changed file is stored as a delta
- * under `updated/` if the delta has at most half of the file's size (75% for a
- * file of more than 1 MiB). Otherwise, the file is stored whole, like a new
- * file. Content is not stored again if a file in the old index has it, except for
- * the empty content of a new file. Content that `known`, `shared` or
- * `elsewhere` reports is not stored either.
+ * under `updated/` if the size of the delta is at most 50% of the file's size
+ * (75% for a file of more than 1 MiB). Otherwise, the file is stored whole,
+ * like a new file. Content is not stored again if a file in the old index has
+ * it, except for the empty content of a new file. Content that the option
+ * `known`, `shared` or `elsewhere` reports is not stored either.
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;

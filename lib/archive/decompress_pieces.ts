@@ -8,8 +8,9 @@ import type { DecompressOptions } from "./codec.ts";
  * @param source The compressed bytes.
  * @param options The limit, and the object and offset of the bytes for
  *   messages.
- * @param next Called at the start of each member or frame, with the reader.
- *   Returns the decompressed bytes, or `undefined` for a frame without content.
+ * @param next Called with the reader, at the start of a member or frame, until
+ *   the reader is at its end. Returns the decompressed bytes of one or more
+ *   members or frames, or `undefined` if they have no content.
  * @throws {DeltarError} `limit` if there are too many decompressed bytes, and
  *   the errors of `next`.
  */

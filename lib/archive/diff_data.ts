@@ -84,8 +84,8 @@ export class DiffData {
    *   usually ending in `.tgz`.
    * @param options Options for writing.
    * @throws {DeltarError} `changed` if a file differs from its entry in the
-   *   difference, `not-found` if it no longer exists, and the errors of reading
-   *   the files and of writing the archive.
+   *   difference, `not-found` if a file no longer exists, and the errors of
+   *   reading the files and of writing the archive.
    */
   async createArchive(
     file: string,
@@ -169,7 +169,7 @@ export class DiffData {
 
 /**
  * Returns the entry whose content must be stored for a change, or `undefined`
- * if no content must be stored.
+ * if the change does not need any content.
  */
 export function contentOf(change: Change): IndexFileEntry | undefined {
   if (change.change !== "created" && change.change !== "updated") {

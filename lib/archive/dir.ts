@@ -118,7 +118,8 @@ export class Dir extends Walker {
   }
 
   /**
-   * Returns the total size of all files in bytes, with hard links counted once.
+   * Returns the total size of all files in bytes. A file with several hard
+   * links is counted once.
    *
    * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    */

@@ -76,7 +76,7 @@ export class DirSet extends Dir {
         "limit",
         `the paths of the directories are too long: ${this.#name.length} ` +
           `characters together, at most ${MAX_NAME_LENGTH}; take a snapshot ` +
-          "of the folder that contains them all, with a list of paths",
+          "of the folder that contains them all, and list the paths to store",
         { object: common },
       );
     }

@@ -24,8 +24,9 @@ export const SMALL_BYTES = 1024 * 1024;
 export interface ExtractOptions {
   /**
    * Called with each member that cannot be extracted: a named pipe or device
-   * that cannot be made, a member of an unknown type, or a member whose name is
-   * not valid UTF-8 if the runtime or the system does not support such names.
+   * that cannot be made, a member of an unknown type, or a member whose name or
+   * link target is not valid UTF-8 if the runtime or the system does not
+   * support such names.
    * Also called with each member whose extended attributes could not be set.
    */
   onSkip?: (skipped: Skipped) => void;
@@ -62,7 +63,7 @@ export async function extractMembers(
   const linksOut: TarLinkMember[] = [];
   /**
    * The named pipes and devices outside `within`, by path. Hard links inside
-   * `within` can name them.
+   * `within` can point to them.
    */
   const specialsOut = new Map<string, SpecialMember & { kind: SpecialKind }>();
   let count = 0;
@@ -122,7 +123,7 @@ interface SpecialMember extends Metadata {
  * Passes a named pipe or a device to a sink. If the sink cannot make it, the
  * member is reported as skipped.
  *
- * @throws {DeltarError} `unsafe` if the sink refuses the path.
+ * @throws {DeltarError} The errors of the sink, except those of code `io`.
  */
 export async function giveSpecial(
   sink: TreeSink,

@@ -44,7 +44,10 @@ export class FrameFiller {
     this.#send = send;
   }
 
-  /** Adds a member that, together with its padding, fits in one frame. */
+  /**
+   * Adds a member whose header, content and padding fit in one frame. Returns a
+   * reference to the content.
+   */
   add(header: Uint8Array, content: Uint8Array): PlacedContent {
     const zeros = padding(content.length);
     const length = header.length + content.length + zeros;
@@ -56,7 +59,10 @@ export class FrameFiller {
     return reference;
   }
 
-  /** Begins a member whose frames hold no other members. */
+  /**
+   * Begins a member whose frames hold no other members. Returns a reference to
+   * the content.
+   */
   begin(header: Uint8Array): PlacedContent {
     this.seal();
     const reference = new PlacedContent(this.#place, header.length);

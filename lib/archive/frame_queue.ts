@@ -42,8 +42,9 @@ export class FrameQueue<Item> {
     this.pending += 1;
     const before = this.#last;
     const packed = this.#codec.compress(plain);
-    // The error is handled below, in order. Without a handler until then, the
-    // runtime would report an unhandled rejection.
+    // An error is handled below, after the earlier frames have been passed on.
+    // Without a handler until then, the runtime would report an unhandled
+    // rejection.
     packed.catch(() => {});
     this.#last = (async () => {
       await before;

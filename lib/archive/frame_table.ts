@@ -51,11 +51,13 @@ export interface FrameRange {
  *
  * @param source The range of the volume that holds the content. It is read up
  *   to the frame that holds the last needed byte.
- * @param range The place of the range in the volume and in the content.
- * @returns The table; `undefined` if the range ends before `end`, or if the
- *   frames cannot be decompressed one by one: if a frame is damaged or
- *   skippable, has no size in its header, or has 4 MiB of content or more, or
- *   if there are more than 2^18 frames.
+ * @param range The place of the range in the volume, and the position of the
+ *   needed part of the content.
+ * @returns The table. `undefined` if the range ends before `end`, if there are
+ *   more than 2^18 frames, or if a frame is damaged or skippable, needs a
+ *   dictionary or a window of more than 128 MiB, has no content size in its
+ *   header, has 4 MiB of content or more, or has more than 8 MiB of compressed
+ *   bytes.
  * @throws {DeltarError} The errors of the source.
  */
 export async function readFrameTable(
@@ -65,12 +67,15 @@ export async function readFrameTable(
   let start = 0 - skip;
   const starts = [start];
   const places = [place];
-  /** The content size and checksum of the frame whose blocks are being read. */
+  /**
+   * The content size in bytes of the frame whose blocks are being read, and
+   * whether the frame has a checksum.
+   */
   let frame: { size: number; hasChecksum: boolean } | undefined;
   /** The offset in the volume of the next header, in bytes. */
   let next = place;
   const header = new Uint8Array(MAX_HEADER_BYTES);
-  /** The number of bytes of the next header that were read. */
+  /** The number of bytes of the next header that have been read. */
   let got = 0;
   let from = place;
   for await (const chunk of source) {
@@ -87,7 +92,8 @@ export async function readFrameTable(
       got += part.length;
       if (got < wanted) break;
       if (frame === undefined) {
-        // The first bytes have the length of the header.
+        // The length of a header is known only after its first
+        // `MIN_HEADER_BYTES` bytes.
         if (got < headerLength(header)) continue;
         const { size, hasChecksum = false } = frameHeader(header) ?? {};
         if (size === undefined || size >= SMALL_FRAME_BYTES) return undefined;

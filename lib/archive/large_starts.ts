@@ -29,8 +29,9 @@ export class LargeStarts {
 }
 
 /**
- * Returns a key from the size and the first bytes of a large file. Files with
- * equal contents have equal keys.
+ * Returns a key that is made from the size of a large file in bytes and from
+ * the first piece of the file. Files with equal contents have equal keys, if
+ * their first pieces have the same length.
  */
 export function startOf(size: number, piece: Uint8Array): string {
   return `${size} ${toHex(sha256(piece))}`;

@@ -72,8 +72,8 @@ export class ObjectWriter {
   }
 
   /**
-   * Ends the object, after adding padding if `codec` pads objects. Resolves
-   * when the object is stored.
+   * Ends the object, after adding padding if `codec` pads objects. Resolves to
+   * the record of the object when the object is stored.
    */
   async finish(codec?: Codec): Promise<VolumeRecord> {
     for (const part of codec?.padding?.(this.size) ?? []) {

@@ -59,7 +59,7 @@ function* fill(name: CodecName, length: number): Generator<Uint8Array> {
   const { min, max, make } = FILLERS[name];
   let left = length;
   while (left > 0) {
-    // At least `min` bytes are left for the member or frame after this one.
+    // If another member or frame follows, at least `min` bytes are left for it.
     const next = left <= max ? left : Math.min(max, left - min);
     yield make(next);
     left -= next;
@@ -71,7 +71,7 @@ function* fill(name: CodecName, length: number): Generator<Uint8Array> {
  * nothing.
  *
  * @param name The name of the compression.
- * @param frame The member or frame, without a comment in its header.
+ * @param frame The frame, or the member, whose header has no optional fields.
  * @param length The total length, in bytes.
  * @returns The bytes, or `undefined` if this length is not possible.
  */

@@ -14,15 +14,15 @@ export const SPARSE = "GNU.sparse.";
 /** The key of the record that lists the data ranges of a sparse member. */
 const SPARSE_MAP = "GNU.sparse.map";
 /**
- * The keys of the records for sparse members in the first version of GNU tar's
- * format. That version has two records for each range instead of a list. The
- * values are collected into a list.
+ * The keys of the two records for each data range of a sparse member in the
+ * first version of GNU tar's format, which has no list of the ranges.
+ * `decodePax` makes the list from their values.
  */
 const SPARSE_PARTS = ["GNU.sparse.offset", "GNU.sparse.numbytes"];
 
 /**
- * The keys that libarchive and star use for device numbers of more than 21
- * bits.
+ * The keys that libarchive and star use for device numbers that are too large
+ * for the fields of a tar header.
  */
 export const DEVICE = {
   major: "SCHILY.devmajor",
@@ -30,8 +30,9 @@ export const DEVICE = {
 } as const;
 
 /**
- * The keys of the records that are decoded. Other records are not kept in
- * memory, because an archive can have any number of them.
+ * The keys of the records that `decodePax` keeps, in addition to the records of
+ * extended attributes and ACLs. Other records are not kept in memory, because
+ * an archive can have any number of them.
  */
 const KNOWN: readonly string[] = [
   "path",
@@ -53,22 +54,24 @@ const KNOWN: readonly string[] = [
 ];
 
 /**
- * The maximum length in bytes of a key that is decoded, with the space before
- * it. The longest known keys are those of extended attributes. The name of an
- * attribute has at most 255 bytes, and an escaped byte takes 3 bytes.
+ * The maximum length in bytes of a key that is decoded, including the space
+ * before the key. The longest known keys are those of extended attributes: a
+ * prefix, and a name of at most 255 bytes, each of which takes 3 bytes if it is
+ * escaped.
  */
 const MAX_KEY_BYTES = 1024;
 
 /**
  * PAX records (POSIX.1-2001, "pax Extended Header") by key. The values of
- * extended attributes and ACLs are bytes. All other values are text, which
- * `decodeName` has decoded.
+ * extended attributes are bytes, and so are ACLs that `decodePax` read. All
+ * other values are text, in the form that `decodeName` returns.
  */
 export type PaxRecords = Map<string, string | Uint8Array>;
 
 /**
- * Encodes records, each as `length key=value\n`, where the length is the number
- * of bytes in the whole record.
+ * Encodes records as the body of an extended header. Each record has the form
+ * `length key=value\n`, where `length` is the number of bytes in the whole
+ * record, in decimal.
  *
  * @param records The records, in the order in which they are written.
  */
@@ -88,15 +91,15 @@ export function encodePax(records: PaxRecords): Uint8Array {
 /**
  * Decodes the body of an extended header and adds the known records to
  * `records`. A record with an empty value deletes the earlier record with the
- * same key, unless the record is an extended attribute.
+ * same key, unless the record holds an extended attribute or an ACL.
  *
  * @param body The whole body of the extended header.
  * @param records The records of earlier headers, to which the records in `body`
  *   are added.
- * @param place The reader, which is positioned after the body. Messages give
- *   this position.
- * @throws {DeltarError} `corrupt` if the length of a record is wrong or its key
- *   is missing.
+ * @param place The reader, which is positioned after the body. Errors give this
+ *   position.
+ * @throws {DeltarError} `corrupt` if the length of a record is wrong, or if a
+ *   record has no equals sign.
  */
 export function decodePax(
   body: Uint8Array,
@@ -120,12 +123,13 @@ export function decodePax(
       throw fault("invalid length of a record");
     }
     const equals = body.indexOf(0x3d, start);
-    if (equals < 0 || equals >= end) throw fault("record without a key");
+    if (equals < 0 || equals >= end) throw fault("record without `=`");
     at = end;
     if (equals - start > MAX_KEY_BYTES) continue;
     const key = decoder.decode(body.subarray(start + 1, equals));
     if (isXattrKey(key)) {
-      // An extended attribute can have an empty value, so its record is kept.
+      // An extended attribute can have an empty value, so an empty value does
+      // not delete the record.
       records.set(key, body.slice(equals + 1, end - 1));
       continue;
     }
@@ -143,8 +147,8 @@ export function decodePax(
 }
 
 /**
- * Formats a time as decimal seconds, such as `1136239445.25`, exact to the
- * nanosecond and without trailing zeros.
+ * Formats a time as decimal seconds since 1970, such as `1136239445.25`, exact
+ * to the nanosecond and without trailing zeros.
  *
  * @param time The time in nanoseconds since 1970.
  */
@@ -154,11 +158,12 @@ export function formatTime(time: bigint): string {
 }
 
 /**
- * Parses decimal seconds. Digits after the nanoseconds are cut off.
+ * Parses a time in decimal seconds since 1970. Digits after the ninth decimal
+ * place are cut off.
  *
- * @param text Decimal seconds, such as `-1.5`.
+ * @param text The seconds, such as `-1.5`.
  * @returns The time in nanoseconds since 1970, or `undefined` if `text` is not
- *   a time.
+ *   a decimal number.
  */
 export function parseTime(text: string): bigint | undefined {
   const match = /^(-?)(\d{1,20})(?:\.(\d*))?$/.exec(text);

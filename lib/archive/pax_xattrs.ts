@@ -20,8 +20,8 @@ const XATTR = "SCHILY.xattr.";
  */
 const LIBARCHIVE = "LIBARCHIVE.xattr.";
 /**
- * The keys of the records that hold an ACL as text. Each property is named
- * after the attribute that holds the same ACL.
+ * The keys of the records that hold an ACL as text, by the name of the
+ * attribute that holds the same ACL.
  */
 const ACLS = {
   [ACCESS_ACL]: "SCHILY.acl.access",
@@ -67,10 +67,11 @@ export function hasXattrRecords(records: PaxRecords): boolean {
 
 /**
  * Returns the extended attributes in the records of a member. An ACL is ignored
- * if it has the name of a user or group that does not exist on this machine.
+ * if one of its entries has only the name of a user or group, and this name
+ * does not exist on this machine.
  *
  * @param records The records of the member.
- * @returns The attributes, or `undefined` if the records contain no attributes.
+ * @returns The attributes, or `undefined` if there are no attributes.
  */
 export async function xattrsIn(
   records: PaxRecords,
@@ -80,7 +81,7 @@ export async function xattrsIn(
     if (!(value instanceof Uint8Array)) continue;
     if (!isAclKey(key)) {
       // A member can have the same attribute under both prefixes. Both records
-      // then have the same value.
+      // then have the same value, so the second one can replace the first one.
       const attribute = attributeOf(key, value);
       if (attribute !== undefined) found.set(...attribute);
       continue;
@@ -149,8 +150,8 @@ function isAclKey(key: string): boolean {
 }
 
 /**
- * Decodes a name in which characters are escaped as `%` and two hexadecimal
- * digits.
+ * Decodes a name in which bytes are escaped as `%` and two hexadecimal digits.
+ * Returns the name unchanged if the escaped bytes are not valid UTF-8.
  */
 function unescaped(name: string): string {
   try {

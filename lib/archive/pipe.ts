@@ -1,7 +1,7 @@
 /**
  * A pipe between a writer that pushes chunks and a reader that pulls them. The
- * pipe holds one chunk. `push` resolves when the reader has taken the chunk, so
- * the writer is never more than one chunk ahead.
+ * pipe holds at most one chunk. `push` resolves when the reader has taken the
+ * chunk, so the writer is never more than one chunk ahead.
  */
 export class Pipe implements AsyncIterable<Uint8Array> {
   #next: { chunk: Uint8Array; onUsed?: () => void } | undefined;
@@ -15,9 +15,10 @@ export class Pipe implements AsyncIterable<Uint8Array> {
    * Passes the next chunk to the reader. Call `push` again only after the
    * returned promise has resolved.
    *
-   * @param onUsed Called when the reader pulls again and no longer needs the
-   *   chunk.
-   * @throws The reason that was passed to `fail`.
+   * @param onUsed Called when the reader no longer needs the chunk, because it
+   *   asks for the next one.
+   * @throws The reason that was passed to `fail`, or an error if the reader
+   *   stopped before the end.
    */
   async push(chunk: Uint8Array, onUsed?: () => void): Promise<void> {
     if (this.#failed) throw this.#failure;
@@ -27,9 +28,7 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     await this.#taken.promise;
   }
 
-  /**
-   * Ends the sequence of chunks, so that the reader ends after the last one.
-   */
+  /** Ends the sequence of chunks. The reader ends after the last chunk. */
   end(): void {
     this.#ended = true;
     this.#wake();
@@ -47,7 +46,7 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     this.#wake();
   }
 
-  /** Yields the chunks. The pipe can be iterated once. */
+  /** Yields the chunks. The pipe can be iterated only once. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     try {
       while (true) {

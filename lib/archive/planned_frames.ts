@@ -7,24 +7,22 @@ import type { ContentReference } from "./content_reference.ts";
 import { type FrameTable, readFrameTable } from "./frame_table.ts";
 import { decompressAside } from "./zstd_codec.ts";
 
-/**
- * The default maximum total size in bytes of the decompressed frames in memory.
- */
+/** The default of `maxRecentBytes`, in bytes. */
 const DEFAULT_MAX_RECENT_BYTES = 33 << 20;
 
 /**
  * The size in bytes that is added to the size of each decompressed frame in
- * memory, so that many tiny frames also count.
+ * memory, so that the limit in bytes also limits the number of tiny frames.
  */
 const FRAME_OVERHEAD_BYTES = 4096;
 
-/** The number of frames that are decompressed ahead of the reads. */
+/** The maximum number of frames that are decompressed ahead of the reads. */
 const MAX_FRAMES_AHEAD = 3;
 
 /**
- * The maximum number of frames that are decompressed, as a multiple of the
- * number of frames in the table. A frame that has left the memory is
- * decompressed again when a long range of it is needed.
+ * The maximum number of decompressions in a plan, as a multiple of the number
+ * of frames in the table. A frame that has left the memory is decompressed
+ * again when a long range of it is needed.
  */
 const MAX_REPEATS = 2;
 
@@ -35,37 +33,37 @@ const MAX_REPEATS = 2;
 const MAX_KEPT_RANGE_BYTES = 2 ** 14;
 
 /**
- * The maximum total length in bytes of the ranges of a frame that are kept. A
- * frame with more short ranges is decompressed again.
+ * The maximum total length in bytes of the kept ranges of one frame. If the
+ * short ranges of a frame are longer in total, the frame is decompressed again.
  */
 const MAX_KEPT_FRAME_BYTES = 2 ** 16;
 
-/** The maximum total length in bytes of the ranges that are kept. */
+/** The maximum total length in bytes of all kept ranges. */
 const MAX_KEPT_BYTES = 8 << 20;
 
-/** The maximum number of ranges that are kept. */
+/** The maximum number of kept ranges. */
 const MAX_KEPT_RANGES = 2 ** 18;
 
 /**
- * The maximum number of steps of a plan. A step is the part of one range that
- * is in one frame.
+ * The maximum number of steps of a plan. Each step plans the read of the part
+ * of a range that is in one frame.
  */
 const MAX_PLAN_STEPS = 2 ** 24;
 
-/** The number of steps of a plan between checks of whether a turn is due. */
+/** The number of steps of a plan after which `planOf` yields. */
 const STEPS_BETWEEN_TURNS = 1024;
 
 /**
- * The maximum number of planned frames that are searched for a frame that is
- * not being decompressed.
+ * The maximum number of planned frames that `#take` searches for a needed frame
+ * that is not being decompressed yet.
  */
 const MAX_FRAMES_SEARCHED = 16;
 
 /** Options for planning the reads of a content. */
 export interface PlannedFramesOptions {
-  /** The storage of the volume. Short ranges of it must be fast to read. */
+  /** The storage of the volume. It must be fast at reading short ranges. */
   storage: Storage;
-  /** The range of the volume. It must be compressed with zstd. */
+  /** The range of a volume with the content, compressed with zstd. */
   reference: ContentReference;
   /** The offset in the content after the last needed byte, in bytes. */
   end: number;
@@ -80,7 +78,10 @@ export interface PlannedFramesOptions {
    * stays in memory. Default: 33 MiB.
    */
   maxRecentBytes?: number;
-  /** The signal that ends the reads with an error of code `aborted`. */
+  /**
+   * The signal that aborts the planning and the reads with an error of code
+   * `aborted`.
+   */
   signal?: AbortSignal;
 }
 
@@ -88,30 +89,33 @@ export interface PlannedFramesOptions {
  * A content that is read in ranges, in an order that is known in advance. The
  * ranges can overlap and can be in any order.
  *
- * The frames that were used last stay in memory, up to 33 MiB, and the next
- * needed frames are decompressed in advance on other threads. A database, for
- * example, has many short ranges far away from the ranges before and after
- * them. Short ranges that are needed after their frame has left the memory are
- * copied when the frame is decompressed for the first time.
+ * The frames that were used last stay in memory, up to 33 MiB by default, and
+ * the next needed frames are decompressed in advance on other threads. Some
+ * contents, such as databases, are read in many short ranges that are far from
+ * each other. Short ranges that are needed after their frame has left the
+ * memory are copied when the frame is decompressed for the first time.
  */
 export class PlannedFrames implements Disposable {
   readonly #options: PlannedFramesOptions;
   readonly #table: FrameTable;
-  /** The planned frames, in the order in which they are decompressed. */
+  /**
+   * The indexes of the planned frames in the table, in the order in which the
+   * frames are decompressed.
+   */
   readonly #order: Uint32Array;
   /** The index in `#order` of the next frame to decompress. */
   #next = 0;
-  /** The frames that are being decompressed, in this order. */
+  /** The frames that are decompressed in advance, in the order of `#order`. */
   readonly #coming: { frame: number; bytes: Promise<Uint8Array> }[] = [];
   readonly #recent: RecentFrames<Uint8Array>;
   /** The short ranges that are needed after their frame has left the memory. */
   readonly #kept: NeededRanges;
   readonly #keptBytes: Uint8Array;
-  /** The frames whose short ranges are in `#keptBytes`. */
+  /** The frames whose short ranges have been copied to `#keptBytes`. */
   readonly #seen = new Set<number>();
-  /** The offset in the content of the frame that was used last, in bytes. */
+  /** The offset in bytes in the content at which the last used frame begins. */
   #start = 0;
-  /** The content of the frame that was used last. */
+  /** The decompressed bytes of the last used frame. */
   #bytes: Uint8Array = new Uint8Array(0);
 
   private constructor(
@@ -130,11 +134,11 @@ export class PlannedFrames implements Disposable {
   }
 
   /**
-   * Finds the frames of a content and plans in which order they are
+   * Finds the frames of a content, and plans the order in which the frames are
    * decompressed. To find the frames, the compressed bytes are read once.
    *
    * @param options The content and the ranges that will be read.
-   * @returns The content; `undefined` if `readFrameTable` finds no table, or if
+   * @returns The content; `undefined` if `readFrameTable` returns no table, if
    *   too many frames would be decompressed more than once, or if the plan
    *   would take more than 2^24 steps.
    * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
@@ -155,15 +159,15 @@ export class PlannedFrames implements Disposable {
   }
 
   /**
-   * Returns the first bytes of the next range, or of the rest of a range of
-   * which some bytes have been read.
+   * Returns the next bytes of a planned range. The caller reads the ranges in
+   * the planned order, and calls `read` until it has all bytes of a range.
    *
-   * @param offset The offset of the range in the content, in bytes.
-   * @param most The length of the range, in bytes.
+   * @param offset The offset in the content of the next byte, in bytes.
+   * @param most The number of bytes from this offset to the end of the range.
    * @returns At least one byte and at most `most` bytes. The bytes are valid
-   *   until the next call.
-   * @throws {DeltarError} `corrupt` if a frame is damaged, and the errors of
-   *   the storage.
+   *   until the next call of `read`.
+   * @throws {DeltarError} `corrupt` if a frame is damaged, `aborted` if the
+   *   signal fired, and the errors of the storage.
    */
   read(offset: number, most: number): Uint8Array | Promise<Uint8Array> {
     const skip = offset - this.#start;
@@ -175,14 +179,14 @@ export class PlannedFrames implements Disposable {
     if (bytes !== undefined) return this.#partOf(frame, bytes, offset, most);
     const kept = this.#seen.has(frame) ? this.#kept.lengthAt(offset) : 0;
     if (kept === 0) return this.#load(frame, offset, most);
-    // A kept range can continue in the next frame, whose bytes may not have
-    // been copied yet.
+    // A kept range can continue in the next frame. The bytes of that frame may
+    // not have been copied yet, so they are left to the next call.
     const rest = this.#table.starts[frame + 1] - offset;
     const place = this.#kept.placeOf(offset);
     return this.#keptBytes.subarray(place, place + Math.min(kept, most, rest));
   }
 
-  /** Frees the frames in memory at the end of a `using` block. */
+  /** Frees the frames in memory. Called at the end of a `using` block. */
   [Symbol.dispose](): void {
     for (const { bytes } of this.#coming) bytes.then(release, () => {});
     this.#recent.clear().forEach(release);
@@ -202,8 +206,9 @@ export class PlannedFrames implements Disposable {
   }
 
   /**
-   * Removes a frame from the frames that are being decompressed, and returns its
-   * content. Returns `undefined` if the frame is not among them.
+   * Returns the content of a frame that is being decompressed or is one of the
+   * next planned frames, and discards the planned frames before this one.
+   * Returns `undefined` for any other frame.
    */
   #take(frame: number): Promise<Uint8Array> | undefined {
     this.#request();
@@ -217,8 +222,8 @@ export class PlannedFrames implements Disposable {
       this.#next += later;
       before = this.#coming.length;
     }
-    // Frames before this one are not needed after all, because kept ranges had
-    // all bytes of the ranges for which they were planned.
+    // The frames before this one are not needed after all. The bytes for which
+    // they were planned were read from kept ranges.
     for (const { bytes } of this.#coming.splice(0, before)) {
       bytes.then(release, () => {});
     }
@@ -226,7 +231,7 @@ export class PlannedFrames implements Disposable {
     return this.#coming.shift()?.bytes;
   }
 
-  /** Copies the short ranges of a frame that are needed later. */
+  /** Copies the short ranges that are needed later from a frame. */
   #keep(frame: number, bytes: Uint8Array): void {
     this.#seen.add(frame);
     const start = this.#table.starts[frame];
@@ -256,14 +261,15 @@ export class PlannedFrames implements Disposable {
     return bytes.subarray(skip, skip + most);
   }
 
-  /** Starts to decompress the next frames. */
+  /** Starts to decompress the next planned frames, up to the maximum number. */
   #request(): void {
     while (
       this.#coming.length < MAX_FRAMES_AHEAD && this.#next < this.#order.length
     ) {
       const frame = this.#order[this.#next++];
       const bytes = this.#decompress(frame);
-      // The error is handled when the frame is needed.
+      // An error is thrown when the frame is needed. Until then, it must not be
+      // reported as an unhandled rejection.
       bytes.catch(() => {});
       this.#coming.push({ frame, bytes });
     }
@@ -286,7 +292,10 @@ export class PlannedFrames implements Disposable {
 
 /** A plan for reading ranges. */
 interface Plan {
-  /** The frames, in the order in which they are decompressed. */
+  /**
+   * The indexes of the frames in the table, in the order in which the frames
+   * are decompressed.
+   */
   order: number[];
   /**
    * The lengths in bytes of the short ranges that are needed after their frame
@@ -300,9 +309,9 @@ function maxRecentBytesOf({ maxRecentBytes }: PlannedFramesOptions): number {
 }
 
 /**
- * Returns the plan for reading ranges, or `undefined` if too many frames would
- * be decompressed more than once, or if the plan would take too many steps.
- * Yields after every 1,024 steps.
+ * Returns the plan for reading ranges; `undefined` if too many frames would be
+ * decompressed more than once, or if the plan would take too many steps. Yields
+ * after every 1,024 steps.
  */
 function* planOf(
   table: FrameTable,
@@ -337,7 +346,8 @@ function* planOf(
         if (more > 0) plan.kept.set(at, part);
         keptOf.set(frame, sum);
         total += more;
-        // The next range can be in the frame that was used before.
+        // The kept range is read without its frame. After this assignment, the
+        // frame of the next range is looked up again.
         start = end = at + part;
         continue;
       }
@@ -350,7 +360,7 @@ function* planOf(
   return plan;
 }
 
-/** Returns the frame that holds a byte of the content. */
+/** Returns the index of the frame with the byte at an offset in the content. */
 function frameAt({ starts }: FrameTable, offset: number): number {
   let low = 0;
   let high = starts.length - 1;
@@ -362,9 +372,12 @@ function frameAt({ starts }: FrameTable, offset: number): number {
   return low;
 }
 
-/** The frames that were used last, up to a maximum total size. */
+/**
+ * The frames that were used last, each with a value, up to a maximum total size
+ * of their contents.
+ */
 class RecentFrames<Value extends object | true> {
-  /** The frames, the one that was used last at the end. */
+  /** The frames by index in the table, with the last used frame at the end. */
   readonly #frames = new Map<number, { size: number; value: Value }>();
   readonly #maxBytes: number;
   #size = 0;
@@ -374,7 +387,10 @@ class RecentFrames<Value extends object | true> {
     this.#maxBytes = maxBytes;
   }
 
-  /** Returns the value of a frame, and marks the frame as the last one used. */
+  /**
+   * Returns the value of a frame, and marks the frame as the last one used.
+   * Returns `undefined` if the frame has been removed or was never added.
+   */
   use(frame: number): Value | undefined {
     const found = this.#frames.get(frame);
     if (found === undefined) return undefined;
@@ -387,7 +403,7 @@ class RecentFrames<Value extends object | true> {
    * Adds a frame as the last one used. `size` is the size of its content in
    * bytes.
    *
-   * @returns The values of the frames that had to be removed.
+   * @returns The values of the frames that were removed to make room.
    */
   add(frame: number, size: number, value: Value): Value[] {
     const removed: Value[] = [];

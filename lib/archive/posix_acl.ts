@@ -13,13 +13,16 @@ const VERSION = 2;
  * a number.
  */
 const ENTRY_BYTES = 8;
-/** The number that an entry has if it is not for a named user or group. */
+/** The number in an entry that is not for a named user or group. */
 const NO_ID = 0xffff_ffff;
 
 /** The tag of the entry that holds the mask. */
 const MASK = 0x10;
 
-/** The tags of the entries of an ACL, with their names in its text form. */
+/**
+ * The tags of the entries of an ACL. Each tag has a name in the text form, and
+ * a flag that says whether its entries are for a named user or group.
+ */
 const TAGS = [
   { tag: 0x01, name: "user", hasId: false },
   { tag: 0x02, name: "user", hasId: true },
@@ -63,8 +66,8 @@ export function aclToText(value: Uint8Array): string | undefined {
  * @param text The entries, separated by commas or line feeds. An entry can have
  *   the number of a user or group in place of the name, or in a fourth field.
  * @param idOf Called with the kind and the name of each user or group for which
- *   the text has no number. Returns the number, or `undefined` if it is not
- *   known.
+ *   the text has no number. Returns the number, or `undefined` if the number is
+ *   not known.
  * @returns The value, or `undefined` if the text is not an ACL or if the number
  *   of a user or group is not known.
  */
@@ -105,6 +108,8 @@ export function aclFromText(
 /**
  * Returns whether an ACL has only the rights of the owner, the group and all
  * other users.
+ *
+ * @param value The value of the attribute that holds the ACL.
  */
 export function isMinimal(value: Uint8Array): boolean {
   return value.length <= HEADER_BYTES + 3 * ENTRY_BYTES;

@@ -16,7 +16,7 @@ export interface TarHeader {
   type: string;
   /** The value of the size field, in bytes. */
   size: number;
-  /** The permission bits of the member. */
+  /** The permission bits of the member, with setuid, setgid and sticky. */
   mode: number;
   /** The modification time in nanoseconds since 1970. */
   mtime: bigint;
@@ -42,7 +42,7 @@ export interface TarHeader {
  *
  * @param block The 512 bytes of the block.
  * @param reader The reader, positioned after the block, for messages.
- * @returns The header, or `undefined` if the block consists of zeros.
+ * @returns The header, or `undefined` if all bytes of the block are zero.
  * @throws {DeltarError} `corrupt` if the checksum or a number is invalid.
  */
 export function decodeHeader(
@@ -166,7 +166,9 @@ function decodeNumber(field: Uint8Array): number | undefined {
 }
 
 /**
- * Decodes a big-endian two's complement number whose first bit is only a flag.
+ * Decodes a big-endian number in two's complement. The first bit is a flag, and
+ * not part of the number. Returns `undefined` if the number is too large for a
+ * safe integer.
  */
 function decodeBinary(field: Uint8Array): number | undefined {
   const negative = (field[0] & 0x40) !== 0;

@@ -77,7 +77,7 @@ export async function* tarEntries(
 
 /**
  * Returns a path without its first `count` names, or `undefined` if the path
- * has fewer names.
+ * has fewer than `count` names.
  */
 function strip(path: string, count: number): string | undefined {
   if (count === 0) return path;

@@ -36,21 +36,28 @@ export function headerScratch(): Uint8Array {
 
 /**
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
- * precedes the ustar header for values that ustar cannot hold: names that are
- * long or not ASCII, sizes of 8 GiB or more, times with a fraction or outside
- * the years 1970 to 2242, owner, group or device numbers that are too large,
- * extended attributes and ACLs, and a sparse file in condensed form (GNU tar's
- * PAX format 1.0). The names of the owner and group are written if the member
- * has them. A path or link target that is not valid UTF-8 is written as bytes,
- * with `hdrcharset=BINARY`. The same member always results in the same bytes.
+ * precedes the ustar header for values that ustar cannot hold:
+ *
+ * - names that are long or not ASCII
+ * - sizes of 8 GiB or more
+ * - times with a fraction of a second or outside the years 1970 to 2242
+ * - owner, group or device numbers of 2^21 or more
+ * - extended attributes and ACLs
+ * - the size of a sparse file in condensed form (GNU tar's PAX format 1.0)
+ *
+ * The names of the owner and group are written if the member has them. A path
+ * or link target that is not valid UTF-8 is written as bytes, with
+ * `hdrcharset=BINARY`. The same member always results in the same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
- * @param scratch The memory to write the header to, if the header fits.
- *   Default: new memory.
- * @throws {TypeError} If a name is empty or contains a NUL, a link has no
- *   target, or the kind is `other`.
- * @throws {RangeError} If a number is not an integer from 0 to 2^53 - 1, or if
- *   a member other than a file has a size other than 0.
+ * @param scratch The memory that `headerScratch` returned. The headers are
+ *   written to this memory if they fit. Default: new memory.
+ * @returns The bytes of all headers of the member. They can be in `scratch`.
+ * @throws {TypeError} If a path or link target is empty, a name contains a NUL,
+ *   or the kind is `other`.
+ * @throws {RangeError} If the size, or an owner, group or device number, is not
+ *   an integer from 0 to 2^53 - 1, or if a member other than a file has a size
+ *   other than 0.
  */
 export function encodeHeader(
   member: TarMember,
@@ -235,8 +242,9 @@ function finish(header: Uint8Array, type: string): void {
 function writePath(header: Uint8Array, path: string): boolean {
   if (writeName(header, 0, path)) return true;
   if (path.length > 256 || !isAscii(path)) return false;
-  // The longest possible prefix leaves the shortest name, which must fit in its
-  // field and must not be empty.
+  // The path is split at the last slash that is possible, so that the name is
+  // as short as possible. The name must fit in its field, and must not be
+  // empty.
   const slash = path.lastIndexOf("/", Math.min(155, path.length - 2));
   if (slash <= 0 || path.length - slash - 1 > 100) return false;
   header.fill(0, 0, 100);
@@ -246,8 +254,8 @@ function writePath(header: Uint8Array, path: string): boolean {
 }
 
 /**
- * Writes a name to a field of 100 bytes. Returns whether the name fits without
- * loss.
+ * Writes a name to a field of 100 bytes. Returns `false` if the name also needs
+ * a pax record, because it is longer than 100 bytes or not ASCII.
  */
 function writeName(header: Uint8Array, at: number, name: string): boolean {
   if (name.length === 0) {
@@ -285,7 +293,8 @@ function writeUnicode(header: Uint8Array, at: number, name: string): false {
 
 /**
  * Writes the name of an owner or group to a field of 32 bytes, with a NUL at
- * the end. Returns whether the name fits without loss.
+ * the end. Writes nothing and returns `false` if the name needs a pax record,
+ * because it is longer than 31 bytes or not ASCII.
  */
 function writeOwner(header: Uint8Array, at: number, name: string): boolean {
   if (name.includes("\0")) {
@@ -320,7 +329,7 @@ function writeFitting(
   writeOctal(header, at, length, value > largest ? 0 : value);
 }
 
-/** Writes octal digits to a field, and a NUL to its last byte. */
+/** Writes a number to a field as octal digits, with a NUL in the last byte. */
 function writeOctal(
   header: Uint8Array,
   at: number,

@@ -8,7 +8,10 @@ export type MemberKind = EntryKind | "other";
 export interface TarMemberFields {
   /** The path, `/`-separated, without a slash at the end. */
   path: string;
-  /** The length of the content in bytes; 0 for directories and links. */
+  /**
+   * The length of the content in bytes; 0 for directories, links, devices and
+   * named pipes.
+   */
   size: number;
   /**
    * The size of a sparse file in bytes, if its content is written in condensed
@@ -58,7 +61,8 @@ export interface TarLinkMember extends TarMemberFields {
   /** The kind of the member. */
   kind: "symlink" | "hardlink";
   /**
-   * The target of a symlink, or the path of the member that a hard link names.
+   * The target of a symlink, or the path of the member that a hard link points
+   * to.
    */
   target: string;
 }

@@ -75,19 +75,20 @@ export interface TarEntry {
 }
 
 /**
- * Reads the members of an uncompressed tar in order. The formats pax, ustar,
+ * Yields the members of an uncompressed tar in order. The formats pax, ustar,
  * GNU and v7 are supported.
  *
  * @param source The bytes of the tar. The bytes are pulled while members and
  *   their contents are read.
  * @param options Options for reading; `object` is the name of the archive, for
  *   messages.
- * @throws {DeltarError} `truncated` if the source ends before the archive does,
- *   `corrupt` if a header is invalid or bytes other than zeros follow the end
- *   of the archive, `limit` if a name or extended header is larger than 1 MiB
- *   or a sparse member has too many ranges, `unsupported` for parts of GNU
- *   multi-volume archives, and for sparse members whose format is unknown or
- *   that have a global header.
+ * @throws {DeltarError} `truncated` if the source ends before the archive does;
+ *   `corrupt` if a header or the ranges of a sparse member are invalid, or if
+ *   bytes other than zeros follow the end of the archive; `limit` if a name or
+ *   extended header is larger than 1 MiB, or if a sparse member has too many
+ *   ranges; `unsupported` for a part of a member in a GNU multi-volume archive,
+ *   for a sparse member in an unknown format, and for a global header with
+ *   records for sparse members.
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
@@ -252,8 +253,10 @@ async function nextEntry(
 }
 
 /**
- * Reads the body of an extended header. The size is checked before the body is
- * read.
+ * Reads the body of an extended header.
+ *
+ * @throws {DeltarError} `limit` if the body is larger than 1 MiB, `truncated`
+ *   if the source ends inside it.
  */
 async function extended(
   reader: ByteReader,
@@ -283,8 +286,8 @@ function applyPax(
   reader: ByteReader,
 ): void {
   for (const [key, value] of records) {
-    // Only extended attributes have values that are not text. They are not
-    // fields of the header.
+    // Extended attributes and ACLs, whose values are bytes, are not fields of
+    // the header.
     if (typeof value !== "string") continue;
     if (key === "path" && !records.has(SPARSE_NAME)) header.name = value;
     else if (key === SPARSE_NAME) header.name = value;

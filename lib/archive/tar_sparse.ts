@@ -5,7 +5,7 @@ import { type PaxRecords, SPARSE } from "./pax.ts";
 import { decodeCount } from "./tar_decode.ts";
 import { BLOCK } from "./tar_member.ts";
 
-/** A sparse member of a tar. */
+/** The size and the data ranges of a sparse member of a tar. */
 export interface SparseMember {
   /** The size of the file in bytes. */
   fileSize: number;
@@ -18,15 +18,15 @@ export interface SparseMember {
 }
 
 /**
- * The length in bytes of each offset field and length field in a header of GNU
- * tar.
+ * The length in bytes of each field for a number in GNU tar's header for a
+ * sparse member.
  */
 const FIELD_BYTES = 12;
 
 /**
- * Reads the ranges of a sparse member in the format that GNU tar used before
- * PAX: up to four ranges are in the header of type `S`, and up to 21 are in
- * each block after the header.
+ * Reads the size and the ranges of a sparse member in GNU tar's own format,
+ * which does not use pax. The header of type `S` has up to four ranges. Each
+ * block after the header has up to 21 more ranges.
  *
  * @param block The header block.
  * @param reader The reader, positioned after the block.
@@ -39,7 +39,7 @@ export async function sparseOfHeader(
 ): Promise<SparseMember> {
   const ranges: DataRange[] = [];
   const number = (from: Uint8Array, at: number) =>
-    decodeCount(from.subarray(at, at + FIELD_BYTES), "range of a file", reader);
+    decodeCount(from.subarray(at, at + FIELD_BYTES), "size or range", reader);
   const add = (from: Uint8Array, start: number, count: number) => {
     for (
       let at = start;
@@ -70,14 +70,15 @@ export async function sparseOfHeader(
  *
  * @param records The records.
  * @param reader The reader, positioned after the header, for messages.
- * @throws {DeltarError} `corrupt` if a number is invalid, `unsupported` if the
- *   version of the format is unknown.
+ * @throws {DeltarError} `corrupt` if a number or the list of ranges is invalid,
+ *   `unsupported` if the version of the format is unknown.
  */
 export function sparseOfPax(
   records: PaxRecords,
   reader: ByteReader,
 ): SparseMember | undefined {
-  // Only extended attributes have values that are not text.
+  // The values of these records are text. Only the values of extended
+  // attributes and ACLs are bytes.
   const text = (key: string) =>
     records.get(`${SPARSE}${key}`) as string | undefined;
   const major = text("major") ?? "0";
@@ -91,7 +92,7 @@ export function sparseOfPax(
   if (major === "1" && text("minor") === "0") {
     return { fileSize };
   }
-  throw unsupported("this version of sparse tar members", reader);
+  throw unsupported("this format of a sparse tar member", reader);
 }
 
 /**

@@ -5,11 +5,11 @@ import { type ArchiveMember, BLOCK, padding } from "./tar_member.ts";
 const END = new Uint8Array(2 * BLOCK);
 
 /**
- * Yields the bytes of a tar (POSIX.1-2001, with pax extended headers; see
- * `encodeHeader`).
+ * Yields the bytes of a tar in the format of POSIX.1-2001, with the headers
+ * that `encodeHeader` returns.
  *
- * @param members The members, in order. The content of a sparse file, whose
- *   member has a `fileSize`, is in condensed form.
+ * @param members The members, in order. If a member has a `fileSize`, its
+ *   content is a sparse file in condensed form.
  * @throws The errors of `encodeHeader` and of reading the members.
  */
 export async function* tarBytes(

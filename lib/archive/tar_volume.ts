@@ -40,10 +40,10 @@ export interface OpenOptions {
 }
 
 /**
- * A tar archive cut into volumes, with an index of the positions of its
- * members, so that one file can be read without reading the other files. Each
- * volume is an archive that `tar` can read. Without the index, each volume is
- * read from its start.
+ * A tar archive that is split into volumes. Each volume is an archive that
+ * `tar` can read. An index has the positions of the members, so that one file
+ * can be read without the other files. Without the index, each volume is read
+ * from its start.
  *
  * @example Write an archive and read one file from it
  * ```ts
@@ -84,9 +84,9 @@ export class TarVolume {
   }
 
   /**
-   * Starts an archive. Its volumes are the objects `{key}.vol0.tgz`,
-   * `{key}.vol1.tgz` and so on (with zstd, `{key}.vol0.tar.zst` and so on). Its
-   * index is `{key}.index.ndjson`.
+   * Starts an archive. With gzip, its volumes are the objects `{key}.vol0.tgz`,
+   * `{key}.vol1.tgz` and so on. With zstd, they are `{key}.vol0.tar.zst` and so
+   * on. The index of the archive is `{key}.index.ndjson`.
    *
    * @param storage The storage of the archive.
    * @param key The prefix of the object names of the archive.
@@ -113,7 +113,10 @@ export class TarVolume {
    * @param options Options for writing, and a callback for skipped paths.
    * @returns The stored index.
    * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
-   *   storage, such as `exists` if an object of the archive already exists.
+   *   tree and of the storage, such as `exists` if an object of the archive
+   *   already exists.
+   * @throws {TypeError} As for `create`.
+   * @throws {RangeError} As for `create`.
    */
   static compress(
     tree: TreeSource,
@@ -154,8 +157,8 @@ export class TarVolume {
   }
 
   /**
-   * Opens archives by their object names, without an index. The archives can
-   * come from other programs, such as tar, gzip or zstd.
+   * Opens archives by their object names, without an index. Archives that other
+   * programs wrote, such as tar and gzip, can also be opened.
    *
    * @param storage The storage of the archives.
    * @param names The object names of the archives, in order.
@@ -191,10 +194,10 @@ export class TarVolume {
   }
 
   /**
-   * Reads the content of a file, or of the file that a hard link names. With an
-   * index, only the byte range that holds the content is read, and the content
-   * is checked against its SHA-256. Without an index, the first member with the
-   * given path is read.
+   * Returns the content of a file, or of the file that a hard link points to.
+   * With an index, only the byte range that holds the content is read, and the
+   * content is checked against its SHA-256. Without an index, the first member
+   * with the given path is read.
    *
    * @param path The path of the file in the archive.
    * @returns The content. The stream fails with `not-found` if there is no such
@@ -211,11 +214,10 @@ export class TarVolume {
    * path below the target.
    *
    * @param path The path in the archive; `""` stands for the whole archive.
-   * @param target The directory to write to, as a path of the operating system,
-   *   or a sink.
+   * @param target The path of the directory to write to, or a sink.
    * @param options The signal, a callback for skipped members, and whether
    *   owners are set by number.
-   * @throws {DeltarError} `not-found` if the archive has nothing at that path,
+   * @throws {DeltarError} `not-found` if the archive has no member at the path,
    *   `unsafe` if a member would be written outside the target, `corrupt` if
    *   the content of a file does not match the index, and the errors of reading
    *   the archive and writing to the target.
@@ -244,6 +246,7 @@ export class TarVolume {
    *
    * @param target The target, as for `extract`.
    * @param options The options, as for `extract`.
+   * @throws {DeltarError} As for `extract`.
    */
   extractAll(
     target: string | TreeSink,
@@ -276,8 +279,10 @@ export class TarVolume {
   }
 
   /**
-   * Reads the content of a file. A hard link is followed once, and its target
-   * must be a file.
+   * Yields the content of a file, or of the file that a hard link points to.
+   *
+   * @param isTarget Whether `path` is the target of a hard link. If so, the
+   *   member at `path` must be a file.
    */
   async *#find(path: string, isTarget = false): AsyncGenerator<Uint8Array> {
     for await (const { member, body } of this.#scan()) {
@@ -292,7 +297,7 @@ export class TarVolume {
 
 /**
  * Calls `work` with a sink that writes to a directory, and closes the sink
- * afterwards.
+ * afterwards. Returns the result of `work`.
  */
 async function intoDirectory<Result>(
   path: string,
@@ -314,7 +319,7 @@ async function intoDirectory<Result>(
   const isSkipped = (path: string, target = "") => {
     const isText = path.isWellFormed() && target.isWellFormed();
     if (isText || canUseRawNames()) return false;
-    const detail = "the name or target is not valid UTF-8";
+    const detail = "the path or link target is not valid UTF-8";
     onSkip?.({ path, reason: "name", detail });
     return true;
   };
@@ -357,8 +362,11 @@ async function loadIndex(
 }
 
 /**
- * Returns the names of an archive's volumes in the order of their numbers,
- * after checking that no volume before the last one is missing.
+ * Returns the object names of an archive's volumes in the order of their
+ * numbers.
+ *
+ * @throws {DeltarError} `not-found` if there are no volumes, or if a volume
+ *   before the last one is missing.
  */
 async function findVolumes(storage: Storage, key: string): Promise<string[]> {
   const found: string[] = [];

@@ -83,7 +83,8 @@ export interface NewMember extends Partial<BaseEntry>, OwnerFields {
   /** The kind of the member. Default: `file`. */
   kind?: EntryKind;
   /**
-   * The target of a symlink, or the path of the file that a hard link names.
+   * The target of a symlink, or the path of the file that a hard link points
+   * to.
    */
   target?: string;
   /** The number of the device, if the member is a device. */
@@ -145,19 +146,20 @@ export class TarVolumeWriter {
    *
    * @param member The path of the member, or its path and metadata. By default,
    *   the kind is `file`, the time, `uid` and `gid` are 0, and the mode is 0644
-   *   for a file and 0755 for other kinds. The `size` may be omitted if the
-   *   source is a `Uint8Array`. If there is a `tree` in the options of the
-   *   archive, a path without a source is read from that tree, and a folder is
-   *   added with everything in it.
-   * @param source The content of a file. It may be omitted for other kinds, and
+   *   for a file and 0755 for other kinds. The `size` can be omitted if the
+   *   source is a `Uint8Array`. If the options of the archive have a `tree`, a
+   *   path without a source is read from that tree, and a folder is added with
+   *   everything in it.
+   * @param source The content of a file. It can be omitted for other kinds, and
    *   for a file whose `size` is 0.
-   * @throws {DeltarError} `unsafe` for an invalid path, such as an absolute one
-   *   or one that contains `..`, `exists` if the path has already been added,
-   *   `changed` if the source has fewer bytes than `size` (the rest is zeros in
-   *   the archive) or more (the rest is not stored), `not-found` if the `tree`
-   *   has no such path, `io` if a part of the tree cannot be read or changes
-   *   while it is read. More members can be added after such an error, but not
-   *   after an error of the storage.
+   * @throws {DeltarError} `unsafe` for an invalid path or hard link target,
+   *   such as an absolute path or one that contains `..`; `exists` if the path
+   *   has already been added; `changed` if the source has fewer bytes than
+   *   `size`, and zeros were stored for the missing bytes, or if the source has
+   *   more bytes, and only the first `size` bytes were stored; `not-found` if
+   *   the `tree` has no such path; `io` if a part of the tree cannot be read or
+   *   changes while it is read. More members can be added after any of these
+   *   errors, but not after an error of the storage.
    * @throws {TypeError} If a file has no source, a symlink has no target, or a
    *   device has no number.
    * @throws {RangeError} If a stream has no `size`, or the length of a
@@ -218,8 +220,8 @@ export class TarVolumeWriter {
    * extended with zeros, to the size that the tree reported.
    *
    * @param tree The tree, such as a `Dir`.
-   * @param options The part to add, the signal, and a callback for skipped
-   *   files.
+   * @param options The part to add, the signal, and a callback for paths that
+   *   were skipped or excluded or that changed.
    * @throws {DeltarError} `exists` if a path of the tree has already been
    *   added, and the errors of walking the tree and of the storage.
    */
@@ -248,8 +250,9 @@ export class TarVolumeWriter {
    * Ends the archive and stores its index.
    *
    * @returns The stored index.
-   * @throws The error of the storage. Before the error is thrown, the
-   *   incomplete archive is deleted, if the storage allows it.
+   * @throws The error of the storage, or the reason if the write was aborted.
+   *   Before the error is thrown, the incomplete archive is deleted, if the
+   *   storage allows it.
    */
   async close(): Promise<VolumeIndex> {
     let volumes: VolumeRecord[] = [];
@@ -285,7 +288,7 @@ export class TarVolumeWriter {
    * Aborts the write. Volumes that were already stored are deleted if the
    * storage allows it. After `close` has resolved, `abort` has no effect.
    *
-   * @param reason The error of all later calls. Default: an error of code
+   * @param reason The error that later calls throw. Default: an error of code
    *   `aborted`.
    */
   abort(reason?: unknown): Promise<void> {
@@ -354,7 +357,7 @@ export class TarVolumeWriter {
         "changed",
         isLonger
           ? `the source has more than ${size} bytes; the rest was not stored`
-          : `the source ended after ${written} of ${size} bytes; the rest is zeros`,
+          : `the source ended after ${written} of ${size} bytes; the rest was stored as zeros`,
         { path },
       );
     }
@@ -402,8 +405,11 @@ export function indexName(key: string): string {
 }
 
 /**
- * Adds an entry. If the content cannot be read, or its length differs from
- * `entry.size`, returns the reason instead of throwing an error.
+ * Adds an entry to an archive.
+ *
+ * @returns The path and the reason if the content cannot be read or its length
+ *   differs from `entry.size`, otherwise `undefined`.
+ * @throws The error of `add`, if the error has another cause.
  */
 async function addEntry(
   writer: TarVolumeWriter,

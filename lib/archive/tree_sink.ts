@@ -24,7 +24,8 @@ export interface TreeSink {
    */
   directory(path: string, metadata: Metadata): void | Promise<void>;
   /**
-   * Makes a file. If the source fails, the file must not appear.
+   * Makes a file. If the source fails, an implementation must not leave an
+   * incomplete file.
    *
    * @param path The path of the file.
    * @param source The content of the file.
@@ -49,8 +50,9 @@ export interface TreeSink {
     metadata: Metadata,
   ): void | Promise<void>;
   /**
-   * Makes a named pipe or a device. If the call fails, the member is skipped.
-   * Without this method, all such members are skipped.
+   * Makes a named pipe or a device. If the call fails with code `io`, the
+   * member is skipped. Without this method, all named pipes and devices are
+   * skipped.
    *
    * @param path The path of the named pipe or device.
    * @param kind The kind of the member.

@@ -23,7 +23,7 @@ const HASH = /^[0-9a-f]{64}$/;
 /** A file in an archive, as the index records it. */
 export interface IndexedFile extends HashedFileEntry {
   /**
-   * The position of the content; `volume` is one of the names in the index's
+   * The position of the content. Its `volume` is the name of one of the index's
    * `volumes`.
    */
   content: ContentReference;
@@ -40,7 +40,10 @@ export type IndexedMember = (IndexedFile | NonFileEntry) & OwnerFields;
 export class VolumeIndex {
   /** The compression of the volumes. */
   readonly codec: CodecName;
-  /** The volumes in order. Their names are file names, without a folder. */
+  /**
+   * The volumes in the order in which they were written. Each name is a file
+   * name, not a path.
+   */
   readonly volumes: readonly VolumeRecord[];
   /** The members in the order in which they were added. */
   readonly members: readonly IndexedMember[];
@@ -50,8 +53,8 @@ export class VolumeIndex {
    * Makes an index.
    *
    * @param codec The compression of the volumes.
-   * @param volumes The volumes in order.
-   * @param members The members in order.
+   * @param volumes The volumes in the order in which they were written.
+   * @param members The members in the order in which they were added.
    */
   constructor(
     codec: CodecName,
@@ -84,7 +87,10 @@ export class VolumeIndex {
     return concat([...this.pieces()]);
   }
 
-  /** Yields the bytes of `encode` in chunks of about 64 KiB. */
+  /**
+   * Yields the bytes that `encode` returns, in chunks of at least 64 KiB. The
+   * last chunk can be smaller.
+   */
   pieces(): Generator<Uint8Array> {
     const { codec, volumes, members } = this;
     const header = { codec, volumes, members: members.length };
@@ -98,7 +104,7 @@ export class VolumeIndex {
    * @param bytes The whole file.
    * @param object The name of the file, for messages.
    * @throws {DeltarError} `corrupt`, `truncated` or `unsafe` if the file is
-   *   invalid, `limit` if its first line has too many JSON objects,
+   *   invalid, `limit` if its first line has too many JSON objects or arrays,
    *   `unsupported` if its version or codec is unknown.
    */
   static decode(bytes: Uint8Array, object = "index"): VolumeIndex {
@@ -119,7 +125,10 @@ export class VolumeIndex {
 }
 
 /**
- * Decodes the bytes of an index file line by line; see `VolumeIndex.decode`.
+ * Decodes the bytes of an index file, as `VolumeIndex.decode` does, and yields
+ * after each member, so that the caller can pause there.
+ *
+ * @returns The index.
  */
 export function* decodeIndexSteps(
   bytes: Uint8Array,

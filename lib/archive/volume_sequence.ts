@@ -11,8 +11,8 @@ export interface VolumeSequenceOptions {
   /** The storage of the volumes. */
   storage: Storage;
   /**
-   * Called when a volume is opened, with the number of the volume, from 0.
-   * Returns the object name of the volume.
+   * Called when a volume is opened, with the number of the volume, counted
+   * from 0. Returns the object name of the volume.
    */
   name: (n: number) => string;
   /**
@@ -22,7 +22,9 @@ export interface VolumeSequenceOptions {
   codec: Codec;
   /** The maximum size of a volume before it is padded, in bytes. */
   volumeSize: number;
-  /** Whether an empty volume is stored if no frame is written. */
+  /**
+   * Whether an empty volume is stored if no frame is written. Default: `false`.
+   */
   evenIfEmpty?: boolean;
   /**
    * Called with each volume after it has been stored. From then on, `abort`
@@ -54,8 +56,8 @@ export class VolumeSequence {
   #volume: ObjectWriter | undefined;
   #count = 0;
   /**
-   * A promise that resolves when the previous volume is stored. The current
-   * volume is written in the meantime.
+   * A promise that resolves when the previous volume is stored and its
+   * `onStored` has resolved. The current volume is written in the meantime.
    */
   #finishing: Promise<void> = Promise.resolve();
   #end: Promise<Uint8Array> | undefined;
@@ -100,7 +102,10 @@ export class VolumeSequence {
     await volume.write(packed, () => release(packed));
   }
 
-  /** Ends the last volume, and returns all volumes after they are stored. */
+  /**
+   * Ends the last volume. Returns the records of all volumes after they are
+   * stored.
+   */
   async close(): Promise<VolumeRecord[]> {
     if (this.#count === 0 && this.#options.evenIfEmpty) {
       this.#volume = this.#open();

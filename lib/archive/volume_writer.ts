@@ -12,9 +12,10 @@ import { VolumeSequence, worstCase } from "./volume_sequence.ts";
 
 const MEBIBYTE = 1024 * 1024;
 /**
- * The default size of a frame in bytes. A frame is small enough to be read for
- * a single small file, and large enough to hold many similar files. A file of 1
- * MiB fits in a frame together with its header.
+ * The default maximum size of a frame before compression, in bytes. The size is
+ * a compromise: one small file can be read faster from a small frame, and many
+ * similar files compress better in a large frame. A file of 1 MiB fits in a
+ * frame together with its header.
  */
 const DEFAULT_FRAME_BYTES = 1.25 * MEBIBYTE;
 /**
@@ -28,13 +29,15 @@ export interface VolumeWriterOptions {
   /** The storage of the volumes. */
   storage: Storage;
   /**
-   * Called when a volume is opened, with the number of the volume, from 0.
-   * Returns the object name of the volume.
+   * Called when a volume is opened, with the number of the volume, counted
+   * from 0. Returns the object name of the volume.
    */
   name: (n: number) => string;
   /** The codec that compresses the frames. */
   codec: Codec;
-  /** The maximum size of a volume in bytes, at least 4,096. */
+  /**
+   * The maximum size of a volume before it is padded, in bytes, at least 4,096.
+   */
   volumeSize: number;
   /**
    * The maximum size of a frame before compression, in bytes, at least 1,024.
@@ -46,8 +49,8 @@ export interface VolumeWriterOptions {
    */
   evenIfEmpty?: boolean;
   /**
-   * Called with each volume after the volume is stored and all references to it
-   * are set. Aborting the write does not delete such a volume.
+   * Called with each volume after the volume is stored and the positions of all
+   * contents in it are set. From then on, `abort` does not delete this volume.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
   /** The signal that aborts the write of the volumes. */
@@ -56,7 +59,9 @@ export interface VolumeWriterOptions {
 
 /** The result of adding a member as a stream. */
 export interface StreamedContent {
-  /** The position of the content, set when `close` has resolved. */
+  /**
+   * The position of the content. It is set by the time `close` has resolved.
+   */
   reference: ContentReference;
   /**
    * The number of bytes that came from the source. The rest of the content is
@@ -138,7 +143,8 @@ export class VolumeWriter {
    *
    * @param member The member. For a file, `size` is the length of the content.
    * @param content The content. It is empty for all kinds except files.
-   * @returns The position of the content, set when `close` has resolved.
+   * @returns The position of the content. It is set by the time `close` has
+   *   resolved.
    * @throws The error of an earlier write.
    * @throws {RangeError} If the length of the content is not `member.size`, or
    *   a number of the member is out of range.
@@ -162,8 +168,8 @@ export class VolumeWriter {
   }
 
   /**
-   * Resolves when there is room for another member. Returns `undefined` if
-   * there is room now.
+   * Returns a promise that resolves when there is room for another member, or
+   * `undefined` if there is room now.
    *
    * @throws The error of a write.
    */
@@ -237,7 +243,7 @@ export class VolumeWriter {
    * already stored are deleted if the storage allows it, unless the writer has
    * an `onStored`. After `close` has resolved, `abort` has no effect.
    *
-   * @param reason The error of all later calls. Default: an error of code
+   * @param reason The error that later calls throw. Default: an error of code
    *   `aborted`.
    */
   abort(
@@ -266,8 +272,8 @@ export class VolumeWriter {
   }
 
   /**
-   * Adds a member that is larger than a frame. Waits when the storage is slower
-   * than the source.
+   * Adds a member that is larger than a frame. Waits for the storage if it is
+   * slower than the source.
    */
   async #addPieces(
     member: TarMember,
@@ -291,9 +297,9 @@ export class VolumeWriter {
       reference ??= this.#begin(member, header);
     } finally {
       if (reference !== undefined) {
-        // Zeros up to the member's size keep the archive valid. If it was not
-        // the source but a write that failed, `append` throws the error of the
-        // write.
+        // If the source is too short or fails, zeros up to the member's size
+        // keep the archive valid. If a write fails, `append` or `check` throws
+        // the error of the write.
         const zeros = new Uint8Array(MEBIBYTE);
         for (let left = member.size - written; left > 0; left -= MEBIBYTE) {
           await append(zeros.subarray(0, left));

@@ -10,9 +10,9 @@ import { nameOfKind } from "../tree/entry.ts";
 import { ownNames } from "../tree/xattrs.ts";
 import type { TarMember } from "./tar_member.ts";
 
-/** The method of content that is not compressed. */
+/** The compression method of content that is stored uncompressed. */
 export const STORED = 0;
-/** The method of content that is compressed with deflate. */
+/** The compression method of content that is compressed with deflate. */
 export const DEFLATED = 8;
 
 const MAX_UINT16 = 0xffff;
@@ -20,11 +20,12 @@ const MAX_UINT32 = 0xffffffff;
 
 /**
  * The maximum size in bytes of a streamed file whose header has 32-bit sizes.
- * Deflate can make content larger, but by less than 1/256.
+ * The compressed size must also fit in 32 bits, and deflate can make content up
+ * to 1/256 larger.
  */
 export const MAX_PLAIN_BYTES = MAX_UINT32 - (MAX_UINT32 >>> 8);
 
-/** The version of the zip format that introduced zip64. */
+/** The version of the zip format that introduced zip64, 4.5, times ten. */
 const VERSION = 45;
 /** The value that marks a member as made on Unix. */
 const UNIX = 3 << 8;
@@ -46,7 +47,8 @@ const DOS_DIRECTORY = 0x10;
 
 /**
  * Matches a path that APPNOTE.TXT forbids in section 4.4.17.1. Some programs
- * read a backslash as a separator, and would write outside the target.
+ * read a backslash as a separator, and could write outside the target
+ * directory.
  */
 const UNSAFE = /\\|^[A-Za-z]:/;
 
@@ -62,7 +64,7 @@ export interface ZipEntry {
   member: TarMember;
   /** The offset of the local header in the archive, in bytes. */
   offset: number;
-  /** The compression: {@linkcode STORED} or {@linkcode DEFLATED}. */
+  /** The compression method: {@linkcode STORED} or {@linkcode DEFLATED}. */
   method: number;
   /** Whether the checksum and the sizes follow the content. */
   isStreamed: boolean;
@@ -72,7 +74,7 @@ export interface ZipEntry {
   crc: number;
   /** The size of the content in bytes. */
   size: number;
-  /** The size of the content in the archive, in bytes. */
+  /** The size of the content as stored in the archive, in bytes. */
   packedSize: number;
 }
 
@@ -85,9 +87,9 @@ export interface ZipLoss {
 }
 
 /**
- * Returns the part of a member that a zip cannot hold. Returns `undefined` if
- * nothing is lost except fractions of a second in the time and the names of the
- * owner and group.
+ * Returns the part of a member that a zip cannot hold, or `undefined` if a zip
+ * can hold the whole member. The names of the owner and group, and the fraction
+ * of a second in the time, are never stored and do not count.
  */
 export function zipLossOf(member: TarMember): ZipLoss | undefined {
   const { kind, path, xattrs, uid, gid } = member;
@@ -116,7 +118,9 @@ export function zipLossOf(member: TarMember): ZipLoss | undefined {
     lost.push(`extended attributes or ACLs (${names.join(", ")})`);
   }
   if (!isUnixTime(secondsOf(member))) {
-    lost.push("a time before 1901-12-14 or after 2038-01-19");
+    lost.push(
+      "a time before 1901-12-13 20:45:52 or after 2038-01-19 03:14:07 UTC",
+    );
   }
   if (uid > MAX_UINT32 || gid > MAX_UINT32) {
     lost.push("an owner or group with a number of more than 32 bits");
@@ -201,7 +205,7 @@ export function centralHeader(entry: ZipEntry): Uint8Array {
   return concat([record.bytes, name, extra]);
 }
 
-/** The numbers at the end of a zip. */
+/** The numbers in the records that follow the central directory. */
 export interface ZipEnd {
   /** The number of members in the zip. */
   count: number;
@@ -258,7 +262,7 @@ function writeCommon(
     1000 * Math.min(Math.max(seconds, MIN_DOS_SECONDS), MAX_DOS_SECONDS),
   );
   // MS-DOS times are local times. The result must not depend on the time zone,
-  // so the time is in UTC. Programs that know the field `UT` ignore this time.
+  // so UTC is used. Programs that know the field `UT` ignore this time.
   record.u16(
     time.getUTCHours() << 11 | time.getUTCMinutes() << 5 |
       time.getUTCSeconds() >>> 1,
@@ -324,7 +328,7 @@ function isUnixTime(seconds: number): boolean {
   return seconds === (seconds | 0);
 }
 
-/** Writes a record of a fixed length, with numbers in little-endian order. */
+/** Writes a record of a fixed length, with little-endian numbers. */
 class RecordWriter {
   readonly bytes: Uint8Array;
   readonly #view: DataView;

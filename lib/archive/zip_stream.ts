@@ -17,11 +17,11 @@ const NOTHING = new Uint8Array(0);
 
 /**
  * Yields the bytes of a zip. Files are compressed with deflate. The headers of
- * the central directory, which come last, are spooled, because an archive can
- * have millions of members. deltar writes this format itself, because the
- * libraries that can write files of more than 4 GiB (`@zip.js/zip.js`, `yazl`)
- * keep several kilobytes in memory for each member until the archive is
- * complete.
+ * the central directory come last. Until then, they are kept in a `Spool`,
+ * because an archive can have millions of members. deltar does not use a
+ * library for this, because the libraries that can write files of more than 4
+ * GiB (`@zip.js/zip.js`, `yazl`) keep several kilobytes in memory for each
+ * member until the archive is complete.
  *
  * @param members The members, in order, without those that a zip cannot store;
  *   see `zipLossOf`. The content of a sparse file includes its holes. A hard

@@ -15,7 +15,7 @@ import {
   wholeFrameSize,
 } from "./zstd_frame.ts";
 
-/** Returns the runtime's zlib, if it supports zstd. */
+/** Returns `node:zlib`, or `undefined` if the runtime has no zlib with zstd. */
 function zlibWithZstd(): Zlib | undefined {
   const zlib = loadZlib();
   return zlib?.constants?.ZSTD_c_checksumFlag === undefined ? undefined : zlib;
@@ -23,8 +23,8 @@ function zlibWithZstd(): Zlib | undefined {
 
 /**
  * Whether each decoder is given one block at a time. In Deno, an error of a
- * decoder ends the process unless the bytes decoded so far fit in one output
- * chunk. The content of one block always fits.
+ * decoder ends the process unless the output of the write that failed fits in
+ * one output chunk. The content of one block always fits.
  */
 const IS_BY_BLOCK = builtin("node:process")?.versions.deno !== undefined;
 
@@ -36,7 +36,10 @@ const IS_BY_BLOCK = builtin("node:process")?.versions.deno !== undefined;
  */
 const ONE_SHOT_BYTES = IS_BY_BLOCK ? 0 : SMALL_FRAME_BYTES;
 
-/** The maximum number of small frames that are decompressed ahead. */
+/**
+ * The maximum number of small frames that are decompressed before the caller
+ * asks for their content.
+ */
 const MAX_FRAMES_AHEAD = 3;
 
 /**
@@ -102,8 +105,9 @@ function decompress(
 /**
  * Decompresses frames up to the end of the source. While the caller uses the
  * content of a small frame, the next small frames are decompressed on other
- * threads. The number of these frames grows slowly, so that a caller that stops
- * early causes little unneeded work.
+ * threads. The number of these frames grows by one with each frame, up to
+ * `MAX_FRAMES_AHEAD`, so that a caller that stops early causes little unneeded
+ * work.
  */
 async function* decodeFrames(
   reader: ByteReader,
@@ -118,8 +122,8 @@ async function* decodeFrames(
     try {
       while (!isOver && coming.length < room && large === undefined) {
         const start = reader.offset;
-        // The end of the source is looked for only when another frame has room.
-        // A source that ends before its first frame is an error.
+        // A source without any frame is an error, so before the first frame,
+        // the code does not check whether the source has ended.
         if (start > begin) isOver = await reader.atEnd();
         if (isOver) break;
         const frame = await nextFrame(reader, { isByBlock: IS_BY_BLOCK });
@@ -127,14 +131,16 @@ async function* decodeFrames(
           const content = await decodeFrame(frame, reader, start, options);
           if (Symbol.asyncIterator in content) large = content;
           else {
-            // The error is handled when this content is awaited.
+            // An error is thrown when this content is awaited. Until then,
+            // this handler prevents an unhandled rejection.
             content.plain.catch(() => {});
             coming.push(content.plain);
           }
         }
       }
     } catch (error) {
-      // The content of the frames before the damage is yielded first.
+      // The error is thrown after the content of all earlier frames has been
+      // yielded.
       isOver = true;
       failure = error;
     }
@@ -254,7 +260,7 @@ export async function decompressFrame(
   const zlib = zlibWithZstd();
   const size = ONE_SHOT_BYTES > 0 ? wholeFrameSize(frame) : undefined;
   if (zlib === undefined || size === undefined || size > limit) {
-    // The content is copied, so that nothing else uses its memory.
+    // The content is copied into memory that nothing else uses.
     return (await zstd.decompressBlock(frame, limit, options)).slice();
   }
   try {
@@ -274,7 +280,7 @@ export async function decompressFrame(
  * supports that.
  *
  * @param frame The frame.
- * @param size The size of the content in bytes, as the frame's header has it.
+ * @param size The size of the content in bytes, as given in the frame's header.
  * @param options The object and offset, for messages.
  * @returns The content, in a buffer that nothing else uses.
  * @throws {DeltarError} The same errors as `decompress`.
@@ -286,7 +292,7 @@ export async function decompressAside(
 ): Promise<Uint8Array> {
   const zlib = zlibWithZstd();
   if (zlib === undefined || size >= ONE_SHOT_BYTES) {
-    // The content is copied, so that nothing else uses its memory.
+    // The content is copied into memory that nothing else uses.
     const plain = (await zstd.decompressBlock(frame, size, options)).slice();
     if (plain.length !== size) throw damaged(options);
     return plain;

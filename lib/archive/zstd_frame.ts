@@ -36,8 +36,8 @@ const RAW_BLOCK = 0;
 export const MAX_HEADER_BYTES = 14;
 
 /**
- * The number of bytes of a frame's header that have its length: the magic
- * number and the descriptor.
+ * The number of bytes at the start of a frame's header that determine the
+ * length of the header: the magic number and the descriptor.
  */
 export const MIN_HEADER_BYTES = 5;
 
@@ -51,20 +51,21 @@ export interface Frame {
    */
   parts: AsyncGenerator<Uint8Array[]>;
   /**
-   * Called after `parts` is exhausted. Returns the content in parts, if the
-   * content is smaller than `SMALL_FRAME_BYTES` and all blocks are
-   * uncompressed. The checksum of the frame is not checked.
+   * Returns the content in parts if all blocks are uncompressed and the frame's
+   * header contains a content size below `SMALL_FRAME_BYTES`. Otherwise,
+   * returns `undefined`. The caller must call this only after `parts` is
+   * exhausted. The checksum of the frame is not checked.
    */
   stored: () => Uint8Array[] | undefined;
 }
 
 /**
- * Returns the next frame of a zstd stream. The end of the frame is found from
- * the headers of its blocks.
+ * Returns the next frame of a zstd stream. The headers of the blocks determine
+ * where the frame ends.
  *
  * @param reader The reader, at the start of a frame. The reader is at the end
  *   of the frame once `parts` of the result is exhausted.
- * @param options Whether each block is yielded separately.
+ * @param options With `isByBlock`, each block is yielded separately.
  * @returns The frame, or `undefined` for a skippable frame, which is skipped.
  * @throws {DeltarError} `corrupt` or `truncated` if the frame is invalid or
  *   incomplete, `unsupported` if the frame needs a dictionary, `limit` if its
@@ -138,8 +139,8 @@ async function restOfHeader(
   );
   const sizeField = fields.subarray(fields.length - sizeLength);
   const size = sizeLength === 0 ? undefined : contentSize(sizeField);
-  // The window of a single-segment frame is its content, whose size is always
-  // in the header of such a frame.
+  // The window of a single-segment frame is as large as the content. The header
+  // always contains the size of the content in this case.
   const window = single ? contentSize(sizeField) : windowOf(fields[0]);
   checkWindow(window, reader, start);
   const bytes = new Uint8Array(5 + fields.length);
@@ -169,17 +170,19 @@ export interface MeasuredFrame {
 }
 
 /**
- * Finds the end of a frame from the headers of its blocks. A frame with
- * compressed blocks is read completely. If the blocks seem to be uncompressed,
- * only the headers of the first and last blocks are read.
+ * Determines the length of a frame. If the blocks seem to be uncompressed, only
+ * the frame's header and the headers of the first and last blocks are read. A
+ * frame with compressed blocks, or without a content size in its header, is
+ * read completely.
  *
  * @param read Called with an offset from the start of the frame and a length,
  *   both in bytes. Yields the bytes of this range. The bytes can end early, at
  *   the end of the readable part of the volume.
  * @param object The name of the volume, for error messages.
- * @param options The maximum length of a frame that is read, and its expected
- *   length, in bytes. A frame that is not longer than expected is read without
- *   copies.
+ * @param options `most` is the maximum length of a frame that is read
+ *   completely, and `expected` is the expected length of the frame, both in
+ *   bytes. If the frame is not longer than expected, its bytes can be returned
+ *   without a copy. Default of `expected`: `most`.
  * @throws {DeltarError} `limit` if a frame that must be read completely is
  *   longer than `most`, and the errors of `nextFrame` and of `read`.
  */
@@ -230,7 +233,10 @@ export async function measureFrame(
   const startOf = (index: number) => first + index * (3 + MAX_BLOCK_BYTES);
   const sizeOf = (index: number) =>
     Math.min(MAX_BLOCK_BYTES, size - index * MAX_BLOCK_BYTES);
-  /** Returns the header of a block, if the block is uncompressed. */
+  /**
+   * Returns the header of a block, or `undefined` if the block is compressed or
+   * has an unexpected size.
+   */
   const storedBlock = async (index: number) => {
     const block = await nextBlock(at(startOf(index)));
     const isStored = block.kind === RAW_BLOCK && block.length === sizeOf(index);
@@ -271,9 +277,9 @@ export async function measureFrame(
 interface BlockHeader {
   /** The bytes of the header. */
   bytes: Uint8Array;
-  /** The type of the block. */
+  /** The type of the block: raw (0), RLE (1) or compressed (2). */
   kind: number;
-  /** The number of bytes after the header. */
+  /** The number of bytes of the block after its header. */
   length: number;
   /** Whether the block is the last of its frame. */
   isLast: boolean;
@@ -317,10 +323,10 @@ export function wholeFrameSize(bytes: Uint8Array): number | undefined {
 }
 
 /**
- * Returns the length and the content size, both in bytes, of the frame at the
- * start of `bytes`; `undefined` if the frame is invalid, needs a dictionary or
- * a window of more than 128 MiB, or is not complete. The content of the blocks
- * is not checked.
+ * Returns the length of the frame at the start of `bytes` and, if the frame's
+ * header contains it, the size of the content, both in bytes. Returns
+ * `undefined` if the frame is invalid or incomplete, or needs a dictionary or a
+ * window of more than 128 MiB. The content of the blocks is not checked.
  */
 function frameIn(
   bytes: Uint8Array,
@@ -354,11 +360,12 @@ export function headerLength(start: Uint8Array): number {
 }
 
 /**
- * Returns the length in bytes of the header at the start of `bytes`, the
- * content size in bytes, if the header contains it, and whether a checksum
- * follows the last block of the frame. Returns `undefined` if the header is
- * invalid or not complete, or if the frame needs a dictionary or a window of
- * more than 128 MiB.
+ * Decodes the header at the start of `bytes`. Returns the length of the header,
+ * the size of the content if the header contains it, both in bytes, and whether
+ * a checksum follows the last block of the frame. Returns `undefined` if there
+ * are fewer than 9 bytes (the length of the shortest frame), if the header is
+ * invalid or incomplete, or if the frame needs a dictionary or a window of more
+ * than 128 MiB.
  */
 export function frameHeader(
   bytes: Uint8Array,
@@ -482,12 +489,13 @@ function uint32(bytes: Uint8Array): number {
 
 /**
  * Returns a longer frame with the same content. A window field adds one byte, a
- * longer size field adds two or four bytes, and each empty block adds three
- * bytes (RFC 8878, section 3.1.1).
+ * longer size field adds two, four or six bytes, and each empty block adds
+ * three bytes (RFC 8878, section 3.1.1).
  *
  * @param frame The frame.
- * @param more The number of additional bytes, at least 1.
- * @returns The frame, or `undefined` if no combination has this length.
+ * @param more The number of bytes to add, at least 1.
+ * @returns The longer frame, or `undefined` if no combination of these fields
+ *   and blocks adds exactly `more` bytes.
  */
 export function longerFrame(
   frame: Uint8Array,
@@ -497,7 +505,7 @@ export function longerFrame(
   const single = (descriptor & 0x20) !== 0;
   const flag = descriptor >> 6;
   if (!single || flag === 0) {
-    // A frame with this header can be made longer only by empty blocks.
+    // For a frame with this header, only empty blocks are added.
     const end = 6 + CONTENT_SIZE_LENGTH[flag];
     if (more % 3 !== 0) return undefined;
     const blocks = new Uint8Array(more);

@@ -107,8 +107,8 @@ export function either(one: Expected, other: Expected): Expected {
  *   messages.
  * @param options The options to check.
  * @param expected The expectation for each known option.
- * @throws {RangeError} If an option must be a number in some range and is a
- *   number outside this range.
+ * @throws {RangeError} If an option can be a number, and its value is a number
+ *   that is not as expected.
  * @throws {TypeError} If any other option is not as expected, or if `options`
  *   is not an object.
  */
@@ -137,8 +137,8 @@ export function checkOptions(
  * @param name The name of the value, for messages.
  * @param value The value to check.
  * @param expected The expectation.
- * @throws {RangeError} If the value must be a number in some range and is a
- *   number outside this range.
+ * @throws {RangeError} If the expected value can be a number, and the value is
+ *   a number that is not as expected.
  * @throws {TypeError} If any other value is not as expected.
  */
 export function checkValue(

@@ -11,8 +11,8 @@
  * - `unsafe`: the operation was refused because of the harm that it could do:
  *   it would write outside the target, follow a link, use a path or name that
  *   is invalid or that the system would change, trust another user's
- *   repository, remove the last key, or remove snapshots although the new ones
- *   are unusual.
+ *   repository, remove the last key, or remove old snapshots although there are
+ *   unusually many new ones or the newest one has unusually few files.
  * - `limit`: a length or count is larger than the maximum.
  * - `mismatch`: a basis, the result of a delta, a restored file, a directory,
  *   an object, a key or a repository is not the expected one.

@@ -1,5 +1,5 @@
 /**
- * Returns the FNV-1a sum of bytes, a 32-bit unsigned integer ({@link
+ * Returns the FNV-1a hash of bytes, a 32-bit unsigned integer ({@link
  * http://www.isthe.com/chongo/tech/comp/fnv/}).
  */
 export function fnv1a(bytes: Iterable<number>): number {

@@ -6,9 +6,9 @@
 const MIN_RESERVED_BYTES = 2 ** 30;
 
 /**
- * An array of bytes that grows by at least a quarter. If the runtime supports
- * growing in place, memory that this class has allocated is not copied until it
- * has at least 1 GiB.
+ * An array of bytes. Each time it grows, it becomes at least a quarter larger.
+ * If the runtime supports growing in place, memory that this class has
+ * allocated is not copied until its size exceeds 1 GiB.
  */
 export class GrowingMemory {
   /** The array as bytes. `reserve` replaces this view. */
@@ -21,7 +21,7 @@ export class GrowingMemory {
    *
    * @param start The initial number of bytes, or the initial bytes, which are
    *   not copied. The number of bytes, and their offset in their buffer, must
-   *   be multiples of four.
+   *   be multiples of four. Default: 4,096 bytes.
    */
   constructor(start: number | Uint8Array = 1 << 12) {
     this.bytes = typeof start === "number"

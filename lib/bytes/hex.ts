@@ -31,7 +31,7 @@ export function toHex(bytes: Uint8Array): string {
  *
  * @param bytes The array that is filled.
  * @param text The text, which has two digits for each byte of the array. Any
- *   character that is not a digit counts as zero.
+ *   character other than `0` to `9` and `a` to `f` counts as zero.
  */
 export function fillHex(bytes: Uint8Array, text: string): void {
   for (let at = 0; at < bytes.length; at++) {

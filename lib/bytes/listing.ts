@@ -26,9 +26,10 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Encodes lines of JSON as a listing, the form of deltar's own text files: a
- * first line with `format` and `version`, and a last line with the SHA-256 of
- * all bytes before it, so that a cut or changed listing is detected.
+ * Encodes lines of JSON as a listing, the form of deltar's own text files. The
+ * first line has the fields `format` and `version`. The last line has the
+ * SHA-256 of all bytes before it, so a truncated or changed listing is
+ * detected.
  *
  * @param format The name of the format.
  * @param version The version of the format.
@@ -70,7 +71,7 @@ export function* linePieces(
 }
 
 /**
- * Returns the first line of a listing.
+ * Returns the first line of a listing, with its newline.
  *
  * @param format The name of the format.
  * @param version The version of the format.
@@ -85,7 +86,7 @@ export function openingLine(
 }
 
 /**
- * Returns the last line of a listing.
+ * Returns the last line of a listing, with its newline.
  *
  * @param sum The SHA-256 of all bytes before the line.
  */
@@ -98,9 +99,9 @@ export interface Lines {
   /** The first line of the listing. */
   header: Line;
   /**
-   * The lines between the first and the last, with their offsets in bytes. The
-   * lines are parsed as they are pulled, so an invalid line throws `corrupt`
-   * only then.
+   * The lines between the first and the last, with their offsets in bytes. Each
+   * line is parsed when it is pulled. If it is not a JSON object, the generator
+   * throws `corrupt`.
    */
   lines: Generator<[line: Line, offset: number]>;
 }
@@ -112,9 +113,10 @@ export interface Lines {
  * @param format The name of the expected format.
  * @param version The newest known version.
  * @param object The name of the file, for errors.
- * @throws {DeltarError} `corrupt` or `truncated` if the first line, the format
- *   or the checksum is invalid; `unsupported` if the version is newer; `limit`
- *   if the first line has too many JSON objects.
+ * @throws {DeltarError} `truncated` if the first or the last line is missing or
+ *   incomplete; `corrupt` if the first line, the format, the version or the
+ *   checksum is invalid; `unsupported` if the listing has a version newer than
+ *   `version`; `limit` if the first line has too many JSON objects or arrays.
  */
 export function decodeLines(
   bytes: Uint8Array,
@@ -136,9 +138,9 @@ export function decodeLines(
 }
 
 /**
- * Throws an error if a line of more than `LONG_LINE_BYTES` has more than one
- * opening bracket or brace for each eight bytes, because a parsed object takes
- * many times the memory of its text.
+ * Throws an error if a line has, on average, more than one opening bracket or
+ * brace for each `MIN_BYTES_PER_VALUE` bytes. Once parsed, small objects take
+ * many times the memory of their text.
  */
 function checkDense(line: Uint8Array, object: string): void {
   let left = line.length / MIN_BYTES_PER_VALUE;
@@ -147,7 +149,7 @@ function checkDense(line: Uint8Array, object: string): void {
     if (--left < 0) {
       throw new DeltarError(
         "limit",
-        `too many JSON objects in the first line: at most one for each ${MIN_BYTES_PER_VALUE} bytes`,
+        `too many JSON objects or arrays in the first line: at most one for each ${MIN_BYTES_PER_VALUE} bytes`,
         {
           object,
           offset: at,
@@ -158,7 +160,7 @@ function checkDense(line: Uint8Array, object: string): void {
 }
 
 /**
- * Checks the checksum of a listing of any format.
+ * Checks a listing of any format against the SHA-256 in its last line.
  *
  * @param bytes The whole listing.
  * @param object The name of the file, for errors.
@@ -172,10 +174,14 @@ export function checkListing(bytes: Uint8Array, object: string): number {
   const close = bytes.subarray(last);
   const expected = closingLine(sha256(bytes.subarray(0, last)));
   if (last <= 0 || bytes[bytes.length - 1] !== NEWLINE) {
-    throw new DeltarError("truncated", "the last line is missing", {
-      object,
-      offset: bytes.length,
-    });
+    throw new DeltarError(
+      "truncated",
+      "the last line is missing or incomplete",
+      {
+        object,
+        offset: bytes.length,
+      },
+    );
   }
   if (toHex(close) !== toHex(encoder.encode(expected))) {
     throw new DeltarError(
@@ -191,14 +197,15 @@ export function checkListing(bytes: Uint8Array, object: string): number {
 }
 
 /**
- * Checks the format and version in a first line.
+ * Checks the format and the version in the first line of a listing.
  *
  * @param header The first line.
  * @param format The name of the expected format.
  * @param version The newest known version.
  * @param object The name of the file, for errors.
  * @throws {DeltarError} `corrupt` if the format is not the expected one or the
- *   version is invalid; `unsupported` if the version is newer.
+ *   version is invalid; `unsupported` if the listing has a version newer than
+ *   `version`.
  */
 export function checkOpening(
   header: Line,
@@ -210,15 +217,15 @@ export function checkOpening(
     throw new DeltarError("corrupt", `not a ${format}`, { object });
   }
   if (!Number.isInteger(header.version) || Number(header.version) < 1) {
-    throw new DeltarError("corrupt", `${format} without a valid version`, {
+    throw new DeltarError("corrupt", `the ${format} has no valid version`, {
       object,
     });
   }
   if (Number(header.version) > version) {
     throw new DeltarError(
       "unsupported",
-      `${format} of version ${header.version}: this deltar reads versions up ` +
-        `to ${version}; use a newer deltar`,
+      `the ${format} has version ${header.version}, but this version of ` +
+        `deltar reads at most version ${version}; update deltar`,
       { object },
     );
   }
@@ -229,10 +236,10 @@ export function checkOpening(
  * part, in bytes. The part must consist of whole lines. Each line is parsed
  * when it is pulled.
  *
- * @param bytes The whole lines.
+ * @param bytes The part of the listing.
  * @param object The name of the object, for errors.
- * @throws {DeltarError} `corrupt` if the last line is incomplete or, when the
- *   line is pulled, if a line is not a JSON object.
+ * @throws {DeltarError} `corrupt` if the last line is incomplete. The generator
+ *   throws `corrupt` if a line that is pulled is not a JSON object.
  */
 export function splitLines(
   bytes: Uint8Array,

@@ -2,27 +2,28 @@ import { turnIfDue } from "./turns.ts";
 
 /** Options for {@linkcode mapAhead}. */
 export interface AheadOptions {
-  /** The maximum number of calls of `work` in progress. */
+  /** The maximum number of calls to `work` that are in progress at a time. */
   most: number;
   /**
-   * The number of calls of `work` that are started before the caller takes the
-   * first result. Each result that the caller takes allows one more call in
-   * progress, up to `most`, so a caller that stops early causes little unneeded
-   * work. Default: `most`.
+   * The maximum number of calls to `work` that are in progress until the caller
+   * has used the first result. Each result that the caller has used allows one
+   * more call at a time, up to `most`. With a small value, a caller that stops
+   * early causes little unneeded work. Default: `most`.
    */
   first?: number;
 }
 
 /**
- * Yields the results of `work` for each item, in the order of the items. While
+ * Yields the result of `work` for each item, in the order of the items. While
  * a result is awaited or used, work on the next items is in progress. After an
  * error, or if the caller stops early, the generator makes no more calls, waits
  * for the calls in progress, and ignores their results.
  *
  * @param items The items.
- * @param options The number of items in progress.
+ * @param options The maximum numbers of calls to `work` in progress.
  * @param work Called with each item.
- * @throws The error of the first item in order whose work failed.
+ * @throws The error of `work` for the first item, in order, for which it
+ *   failed.
  */
 export async function* mapAhead<Item, Result>(
   items: Iterable<Item>,

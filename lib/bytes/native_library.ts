@@ -7,14 +7,14 @@ export type Calls<Name extends string> = Record<
 >;
 
 /**
- * The types of a function's parameters. The result is an `i32`, except for the
- * functions in `WIDE`.
+ * The types of a function's parameters. The function returns an `i32`, or a
+ * `u64` if its name is in `WIDE`.
  */
 export type Signature = readonly ("i32" | "u32" | "u64" | "i64" | "buffer")[];
 
 /**
- * The functions that return a `u64`, such as a pointer or an offset, instead of
- * an `i32`.
+ * The names of the functions that return a `u64`, such as a pointer or an
+ * offset, instead of an `i32`.
  */
 const WIDE: ReadonlySet<string> = new Set([
   "CreateFileW",
@@ -57,8 +57,7 @@ interface Host {
 
 /**
  * Loads functions of the C library that `node:fs` lacks or has only in a slow
- * form. The functions are available in Deno and Bun on Linux only. Elsewhere,
- * the caller must use `node:fs`.
+ * form. The functions are available only on Linux, in Deno and Bun.
  *
  * @param signatures The types of each function's parameters.
  * @returns The functions, or `undefined` if the runtime, the system or the
@@ -75,14 +74,14 @@ export function loadLibrary<Name extends string>(
 
 /**
  * Loads functions of a library of Windows or macOS. The functions are available
- * in Deno and Bun only.
+ * only in Deno and Bun.
  *
  * @param platform The system, as `process.platform` names it.
  * @param library The name of the library.
  * @param signatures The types of each function's parameters.
- * @returns The functions, or `undefined` if this is another system, if the
- *   runtime or the library does not have them, or if Deno does not permit
- *   native calls.
+ * @returns The functions, or `undefined` if the program runs on another system,
+ *   if the runtime or the library does not have the functions, or if Deno does
+ *   not permit native calls.
  */
 export function loadSystemCalls<Name extends string>(
   platform: "win32" | "darwin",
@@ -100,8 +99,8 @@ export function loadSystemCalls<Name extends string>(
 }
 
 /**
- * Loads functions of the C library that wait for a disk. The functions run on
- * another thread, so that the event loop is not blocked.
+ * Loads slow functions of the C library, such as those that wait for a disk.
+ * The functions run on another thread, so the event loop is not blocked.
  *
  * @param names The names of functions that take a file descriptor and return an
  *   `i32`. The error number (`errno`) is not available, because each thread has
@@ -124,7 +123,8 @@ export function loadAside<Name extends string>(
       return loaded.symbols as CallsAside<Name>;
     }
     if (!host.Bun) return undefined;
-    // This call throws if there is no library of this name.
+    // `loadInBun` is called because it throws if there is no library of this
+    // name. The functions themselves are loaded on the thread.
     const signatures = names.map((name) => [name, ["i32"]] as const);
     loadInBun(host.process, library, Object.fromEntries(signatures));
     return callsOnThread(library, names);
@@ -132,13 +132,14 @@ export function loadAside<Name extends string>(
 }
 
 /**
- * Returns the name of the C library for the threads of Bun on Linux, or
- * `undefined` for other runtimes and systems.
+ * Returns the name by which a thread of Bun on Linux can load the C library, or
+ * `undefined` on other runtimes and systems, or if the library is not found.
  */
 export function libraryForThreads(): string | undefined {
   return ofLibrary((host, library) => {
     if (!host.Bun) return undefined;
-    // This call throws if there is no library of this name.
+    // `loadInBun` is called because it throws if there is no library of this
+    // name.
     loadInBun(host.process, library, { close: ["i32"] });
     return library;
   });

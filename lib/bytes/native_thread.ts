@@ -11,8 +11,8 @@ export type CallsAside<Name extends string> = Record<
 >;
 
 /**
- * The source text of the thread's program, for Bun. A thread can be started
- * from source text without a separate file, even in a single binary.
+ * The source text of the thread's program, for Bun. Bun can start a thread from
+ * text, even in a single binary, which has no separate file for the program.
  */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");

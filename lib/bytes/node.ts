@@ -12,9 +12,9 @@ import { permitted } from "./permitted.ts";
 
 /** The module for the file system. */
 export const fs = permitted(builtin("node:fs")) as typeof NodeFs;
-/** The module for paths of the operating system. */
+/** The module for file paths in the form of the operating system. */
 export const nodePath = permitted(builtin("node:path")) as typeof NodePath;
-/** The module for the operating system. */
+/** The module with information about the operating system. */
 export const nodeOs = permitted(builtin("node:os")) as typeof NodeOs;
 /** The module for the current process. */
 export const process = permitted(

@@ -7,15 +7,17 @@ interface Host {
   process?: { permission?: unknown };
 }
 
-/** The Deno permissions that the modules in `node.ts` need. */
+/** The names of the Deno permissions that the modules in `node.ts` need. */
 const PERMISSIONS = ["read", "write", "sys", "env", "run"];
 
 /**
- * Returns a module of the runtime whose functions throw a `DeltarError` if a
- * permission is missing. The error names the permission. If the runtime has all
- * permissions that the modules need, returns the module itself.
+ * Returns a copy of a module of the runtime. The functions of the copy throw a
+ * `DeltarError` if the runtime refuses a call for lack of a permission. Returns
+ * the module itself if the runtime has all permissions that the modules in
+ * `node.ts` need.
  *
  * @param module The module, or `undefined` in a browser.
+ * @returns The copy or the module, or `undefined` if `module` is `undefined`.
  */
 export function permitted<Module extends object>(
   module: Module | undefined,
@@ -24,9 +26,9 @@ export function permitted<Module extends object>(
 }
 
 /**
- * Returns a `DeltarError` if the runtime refused a call for lack of a
- * permission. The error names the missing permission if the runtime reports it.
- * Returns any other error unchanged.
+ * Returns a `DeltarError` if the permission check of Deno or Node refused a
+ * call. The `DeltarError` names the missing permission if the runtime reports
+ * it. Returns any other error unchanged.
  *
  * @param error The error that a function of the runtime threw.
  */
@@ -53,7 +55,8 @@ export function explained(error: unknown): unknown {
   if (code === "ERR_ACCESS_DENIED") {
     const flag = /^FileSystem(Read|Write)$/.exec(permission ?? "")?.[1];
     if (flag === undefined) {
-      // Node refuses some calls regardless of the permissions.
+      // The error does not name a permission for files, so Node's own message
+      // explains the refusal.
       const words =
         `Node refused a call, because --permission is set: ${message}`;
       return new DeltarError("io", words, { cause: error });
@@ -64,7 +67,7 @@ export function explained(error: unknown): unknown {
   return error;
 }
 
-/** Returns whether an error means that the runtime lacks a permission. */
+/** Returns whether an error was caused by a missing permission. */
 export function isDenied(error: DeltarError): boolean {
   const { name, code } = (error.cause ?? {}) as {
     name?: string;
@@ -74,8 +77,8 @@ export function isDenied(error: DeltarError): boolean {
 }
 
 /**
- * Returns a path without the name of a temporary file at its end, because that
- * name differs each time.
+ * Returns a path without the name of a temporary file at its end. That name
+ * differs each time, so a permission for it would be of no use in the next run.
  */
 function lasting(path: string): string {
   return path.replace(/(?<=.)[/\\]\.?deltar-(?:\w{6}|stage-[^/\\]*)$/, "");

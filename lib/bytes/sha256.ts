@@ -16,7 +16,7 @@ export interface Sha256 {
  */
 const LARGE_BYTES = 2 ** 24;
 
-/** Bun's own hash, which does not need to load `node:crypto`. */
+/** Bun's global object, if any. Its hash does not need `node:crypto`. */
 const { Bun } = globalThis as { Bun?: { SHA256: new () => Sha256 } };
 const crypto = Bun === undefined ? builtin("node:crypto") : undefined;
 
@@ -31,10 +31,10 @@ const startNative: (() => Sha256) | undefined = Bun
 /**
  * Starts a SHA-256 of input that arrives in parts. Web Crypto can only hash
  * whole buffers, so the runtime's own hash is used in Deno, Bun and Node, and
- * portable code in a browser. Input of at least 16 MiB is hashed on a separate
- * thread if the runtime has threads. In that case, `update` waits while the
- * thread has four parts left to hash, and `update` and `digest` throw an error
- * of code `io` if the thread has stopped.
+ * portable code in a browser. If `size` is at least 16 MiB and the runtime has
+ * threads, the input is hashed on a separate thread. In that case, `update`
+ * waits while the thread has four parts left to hash, and `update` and `digest`
+ * throw `io` if the thread has stopped.
  *
  * @param size The expected number of bytes. Default: 0, for input that is small
  *   or of unknown size.
@@ -45,7 +45,7 @@ export function createSha256(size = 0): Sha256 {
   return startNative ? startNative() : portable.create();
 }
 
-/** Returns the SHA-256 of one buffer, 32 bytes, synchronously. */
+/** Returns the 32 bytes of the SHA-256 of a buffer. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   if (startNative === undefined) return portable(bytes);
   const sum = startNative();

@@ -8,7 +8,7 @@ const SLOTS = 4;
 const MAX_PART_BYTES = 2 ** 18;
 /** The value that is passed instead of a length to request the sum. */
 const END = -1;
-/** The length in milliseconds of one wait for progress of the thread. */
+/** The maximum time in milliseconds of one wait for progress of the thread. */
 const MAX_WAIT_MS = 10_000;
 /**
  * The number of consecutive waits without progress after which the thread
@@ -19,16 +19,18 @@ const MAX_SILENCES = 6;
 
 /**
  * The index of the control word with the number of parts passed to the thread.
- * The next word has the number of parts that the thread has hashed. Two words
- * for each slot follow, beginning at index `FIRST`.
+ * The word at index `DONE` has the number of parts that the thread has hashed.
+ * From index `FIRST` on, each slot has two words: the id of a sum, and the
+ * length of a part or `END`.
  */
 const CAME = 0;
 const DONE = 1;
 const FIRST = 2;
 
 /**
- * The source text of the thread's program. A thread can be started from source
- * text on every runtime and in a single binary, without a separate file.
+ * The source text of the thread's program. Every runtime can start a thread
+ * from text, even in a single binary, which has no separate file for the
+ * program.
  */
 const PROGRAM = `
 const { workerData } = require("node:worker_threads");
@@ -37,8 +39,8 @@ const control = new Int32Array(workerData.control);
 const bytes = new Uint8Array(workerData.bytes);
 const sums = new Map();
 for (let piece = 0;; piece++) {
-  // The wake-up can be for an earlier part, so the control word decides
-  // whether a part has arrived.
+  // The notification for an earlier part can end the wait, so the number of
+  // parts is checked again.
   while (Atomics.load(control, ${CAME}) === piece) {
     Atomics.wait(control, ${CAME}, piece);
   }
@@ -103,7 +105,10 @@ class Sha256Thread {
     };
   }
 
-  /** Passes a part to the thread, and returns the slot of the part. */
+  /**
+   * Waits for a free slot, passes a part or the request for a sum to the
+   * thread, and returns the slot.
+   */
   #hand(id: number, length: number, bytes?: Uint8Array): number {
     this.#await(this.#came - SLOTS + 1);
     const slot = this.#came % SLOTS;

@@ -2,8 +2,8 @@ import { DeltarError } from "./errors.ts";
 import { turnIfDue } from "./turns.ts";
 
 /**
- * A source that bytes can be pulled from. A stream is pulled chunk by chunk, at
- * the reader's pace; a `Uint8Array` is one chunk.
+ * A source of bytes. A stream or an iterable is read chunk by chunk, at the
+ * reader's pace. A `Uint8Array` is one chunk.
  */
 export type ByteSource =
   | Uint8Array
@@ -12,8 +12,8 @@ export type ByteSource =
   | Iterable<Uint8Array>;
 
 /**
- * Yields the chunks of a source in order. A loop that ends early cancels the
- * source.
+ * Yields the chunks of a source in order. If the caller's loop ends early, the
+ * source is cancelled.
  *
  * @param source The source to pull from.
  *
@@ -88,7 +88,7 @@ export async function collectAtMost(
     if (length > most) {
       throw new DeltarError(
         "limit",
-        `the object is larger than ${most} bytes, the maximum for such objects`,
+        `the object is too large: at most ${most} bytes are allowed`,
         { object },
       );
     }

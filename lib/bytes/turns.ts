@@ -20,7 +20,7 @@ let last = performance.now();
  * Gives the event loop a turn if the last such turn ended at least 8 ms ago.
  * Work that never waits, or that only awaits promises that are already settled,
  * blocks timers, signals, aborts and I/O. A loop that can run for a long time
- * calls this function once for each step of at most a few milliseconds:
+ * must call this function after each step of at most a few milliseconds:
  *
  *     const turn = turnIfDue();
  *     if (turn !== undefined) await turn;
@@ -87,6 +87,7 @@ export async function* withTurns<One>(
 
 /**
  * Runs all steps of a generator synchronously, for callers that cannot wait.
+ * Returns the value that the generator returned.
  */
 export function atOnce<Result>(steps: Generator<unknown, Result>): Result {
   while (true) {

@@ -27,7 +27,7 @@ export class WordRows {
    * Adds rows of zeros.
    *
    * @param count The number of rows. Default: 1.
-   * @returns The number of the first of these rows.
+   * @returns The index of the first of these rows.
    */
   push(count: number = 1): number {
     const row = this.length;
@@ -43,7 +43,7 @@ export class WordRows {
 
   /**
    * The words of all rows. Unused words can follow them. The array is valid
-   * until the next `push`.
+   * until the next `push` or `reserve`.
    */
   get words(): Uint32Array {
     return this.#memory.words;
@@ -75,8 +75,8 @@ export class WordRows {
   }
 
   /**
-   * Returns `length` bytes of a row, beginning at a word. The bytes are valid
-   * until the next `push`.
+   * Returns `length` bytes of a row, beginning with the word at index `word`.
+   * The array is valid until the next `push` or `reserve`.
    */
   bytes(row: number, word: number, length: number): Uint8Array {
     const start = 4 * (this.#width * row + word);
@@ -84,8 +84,8 @@ export class WordRows {
   }
 
   /**
-   * Returns the bytes of all rows, in order. The bytes are valid until the next
-   * `push`.
+   * Returns the bytes of all rows, in order. The array is valid until the next
+   * `push` or `reserve`.
    */
   all(): Uint8Array {
     return this.#memory.bytes.subarray(0, 4 * this.#width * this.length);

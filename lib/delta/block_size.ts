@@ -1,5 +1,5 @@
 const MIN_BLOCK_BYTES = 1024;
-/** The maximum number of blocks of a file with the chosen block size. */
+/** The maximum number of blocks that a file is divided into. */
 const MAX_BLOCKS = 2 ** 22;
 /** The file size in bytes that is assumed for a stream of unknown size. */
 const ASSUMED_FILE_BYTES = 2 ** 29;
@@ -7,11 +7,11 @@ const ASSUMED_FILE_BYTES = 2 ** 29;
 /**
  * Returns the block size for a file: `sqrt(fileSize / 32)` rounded up to a
  * power of two, and at least 1,024. Above a file size of 1 TiB, blocks are
- * larger, so that a file has at most 2^22 of them. With this block size, the
- * signature and the literals of a few hundred scattered edits take about the
- * same space. The pages of databases and disk images have sizes that are powers
- * of two, so a page consists of whole blocks, or a block consists of whole
- * pages.
+ * larger, so that a file has at most 2^22 blocks. With the returned block size,
+ * the signature takes about as much space as the literals of a few hundred
+ * scattered edits. The pages of databases and disk images have sizes that are
+ * powers of two, so a page consists of whole blocks, or a block consists of
+ * whole pages.
  *
  * @param fileSize The size of the file in bytes. Default: 512 MiB, which is
  *   assumed for a stream of unknown size.
@@ -42,12 +42,12 @@ export function chooseBlockSize(fileSize: number = ASSUMED_FILE_BYTES): number {
 }
 
 /**
- * Returns the number of bytes to keep of each strong sum. The number is chosen
- * so that a search in a file as large as the basis finds a false match with a
- * probability below 2^-64. At each position of the file, the search compares
- * the strong sum of the window only with the strong sums of blocks whose 32-bit
- * weak sum is the same. (The block after a match is confirmed by its strong sum
- * alone, which adds a few comparisons.)
+ * Returns the number of bytes to keep of each strong sum. With this number, the
+ * probability that a search in a file as large as the basis finds a false match
+ * is below 2^-64. The calculation takes into account that the search compares
+ * the strong sum of a window only with the strong sums of blocks that have the
+ * same 32-bit weak sum. The block after a match is compared by its strong sum
+ * alone, but this adds only a few comparisons.
  *
  * @param fileSize The size of the basis in bytes. Default: 512 MiB.
  * @param blockSize The size of a block in bytes. Default: the result of

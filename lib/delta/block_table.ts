@@ -9,8 +9,9 @@ const MAX_EQUAL_SUMS = 8;
 
 /**
  * A hash table with open addressing that finds the blocks of a signature by
- * their weak sums. Blocks with equal content are entered once, so that many
- * equal blocks do not make a search slower. A short last block is not entered.
+ * their weak sums. Of several blocks with equal content, only the first one is
+ * entered, so that many equal blocks do not make a search slower. A short last
+ * block is not entered.
  */
 export class BlockTable {
   readonly #signature: Signature;
@@ -20,8 +21,8 @@ export class BlockTable {
   readonly #slots: Int32Array;
   readonly #shift: number;
   /**
-   * An odd number, random for each table, so that an attacker cannot craft a
-   * signature whose sums collide in the table.
+   * An odd number that is random for each table, so that an attacker cannot
+   * craft weak sums that collide in the table.
    */
   readonly #multiplier = Math.floor(Math.random() * 2 ** 31) * 2 + 1;
 
@@ -35,8 +36,8 @@ export class BlockTable {
   }
 
   /**
-   * Returns the number of the first block in the table with these sums, or -1
-   * if no block has them.
+   * Returns the number of the first block in the table with the weak and the
+   * strong sum of a window, or -1 if no block has both sums.
    *
    * @param sum The weak sum of a window.
    * @param digest Called at most once, if a block has this weak sum. Returns

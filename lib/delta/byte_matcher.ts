@@ -4,8 +4,9 @@ import type { OldPart } from "./old_parts.ts";
 /** The number of bytes that are hashed together in the search for matches. */
 const HASHED_BYTES = 24;
 /**
- * The distance in bytes between the hashed offsets in the old content. Each
- * match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes is found.
+ * The distance in bytes between the hashed offsets in the old content near
+ * changed bytes. Every match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes
+ * contains all bytes that were hashed at one of these offsets.
  */
 const STEP_BYTES = 8;
 /**
@@ -15,8 +16,8 @@ const STEP_BYTES = 8;
 const MIN_SPARSE_STEP_BYTES = 32;
 /**
  * The approximate maximum number of hashed offsets in parts of the old content
- * that are searched for moved bytes. In large parts, the distance between these
- * offsets is increased.
+ * that are searched for moved bytes. If the parts are large, the distance
+ * between these offsets is increased.
  */
 const MAX_SPARSE_PLACES = 2 ** 18;
 /**
@@ -24,9 +25,7 @@ const MAX_SPARSE_PLACES = 2 ** 18;
  * takes less space as a literal, because literals are compressed.
  */
 const MIN_COPY_BYTES = 32;
-/**
- * The maximum number of hashed offsets with the same hash that are compared.
- */
+/** The maximum number of hashed offsets that are tried for one hash. */
 const MAX_PLACES = 8;
 /** The multiplier of the rolling hash. */
 const MULTIPLIER = 0x01000193;
@@ -46,12 +45,12 @@ export interface ChangedPlace {
   parts: readonly OldPart[];
   /**
    * The end of the last copy before the changed bytes, as an offset in the old
-   * content.
+   * content, or 0 if there is no such copy.
    */
   start: number;
   /**
    * The start of the next copy after the changed bytes, as an offset in the old
-   * content.
+   * content, or the size of the old content if there is no such copy.
    */
   end: number;
   /** Whether the copy before the changed bytes is adjacent to them. */
@@ -61,11 +60,11 @@ export interface ChangedPlace {
 }
 
 /**
- * Writes deltas whose copies can begin and end at any byte of the old content.
- * Copies next to changed bytes are extended. The remaining bytes are searched
- * for at any offset of the old content: candidates are found by a hash of 24
- * bytes, and then compared byte by byte. xdelta and zstd's long-distance
- * matching find matches in the same way.
+ * Writes deltas with copies that can begin and end at any byte of the old
+ * content. Copies next to changed bytes are extended. The remaining changed
+ * bytes are searched for in the old content: candidates are found by a hash of
+ * 24 bytes, and then compared byte by byte. xdelta and zstd's long-distance
+ * matching find matches in a similar way.
  */
 export class ByteMatcher {
   readonly #elsewhere: readonly OldPart[];
@@ -191,13 +190,13 @@ export class ByteMatcher {
  * offsets are in bytes.
  */
 interface Gap {
-  /** The offset of the first changed byte. */
+  /** The start of the gap, as an offset in the changed bytes. */
   from: number;
-  /** The offset after the last changed byte. */
+  /** The end of the gap, as an offset in the changed bytes. */
   to: number;
   /**
    * The minimum offset in the old content at which a match near the copies can
-   * begin.
+   * begin, if `isAscending` is `true`.
    */
   least: number;
   /**
@@ -212,8 +211,8 @@ interface Gap {
 }
 
 /**
- * Yields the runs of at least 32 bytes in `now` that equal the bytes of `old`
- * at the same offset plus `shift`.
+ * Yields the runs of at least 32 bytes between `from` and `to` in `now` that
+ * equal the bytes of `old` at the same offset plus `shift`.
  */
 function* equalRuns(
   now: Uint8Array,
@@ -241,8 +240,8 @@ function* equalRuns(
 }
 
 /**
- * Returns the parts of the old content that are inside a range, cut at its
- * bounds.
+ * Returns the parts of the old content that overlap a range, cut at the bounds
+ * of the range.
  */
 function clipped(
   parts: readonly OldPart[],
@@ -285,9 +284,9 @@ function sameAfter(
 }
 
 /**
- * Returns the number of equal bytes that end at `at` in `one` and at `place` in
- * `other`. Bytes before `start` in `one`, and before `first` in `other`, are
- * not compared.
+ * Returns the number of equal bytes directly before `at` in `one` and before
+ * `place` in `other`. Bytes before `start` in `one`, and before `first` in
+ * `other`, are not compared.
  */
 function sameBefore(
   one: Uint8Array,
@@ -330,7 +329,7 @@ interface Match {
   length: number;
 }
 
-/** The ranges that must contain a match. All offsets are in bytes. */
+/** The ranges that a match must lie within. All offsets are in bytes. */
 interface Bounds {
   /** The start of the range of the new bytes. */
   from: number;
@@ -343,8 +342,8 @@ interface Bounds {
 }
 
 /**
- * A hash table of places. A place is an offset in the old content whose next
- * `HASHED_BYTES` bytes have been hashed.
+ * A hash table of places. A place is an offset in the old content. The hash of
+ * a place is the hash of the `HASHED_BYTES` bytes that begin there.
  */
 class PlaceTable {
   readonly #parts: readonly OldPart[];
@@ -352,22 +351,22 @@ class PlaceTable {
   /** For each part, the number of places in all parts before it. */
   readonly #firsts: number[] = [];
   /**
-   * For each slot, one more than the number of its first place, or 0 if the slot
-   * is free.
+   * For each slot, one more than the number of its first place, or 0 if the
+   * slot is free.
    */
   readonly #heads: Int32Array;
   /**
-   * For each place, one more than the number of the next place in its slot, or 0
-   * for the last place in the slot.
+   * For each place, one more than the number of the next place in its slot, or
+   * 0 for the last place in the slot.
    */
   readonly #next: Int32Array;
   /** The hash of each place. */
   readonly #hashes: Int32Array;
   readonly #shift: number;
   /**
-   * One bit for each quarter of the hashes that share a slot. The bit is set if
-   * a place has a hash in that quarter. The bits can fit in the processor's
-   * cache even if the slots do not.
+   * Four bits for each slot, one for each quarter of the hashes that share the
+   * slot. A bit is set if a place has a hash in that quarter. The bits can fit
+   * in the processor's cache even if the slots do not.
    */
   readonly #filter: Uint32Array;
 
@@ -409,8 +408,9 @@ class PlaceTable {
   }
 
   /**
-   * Returns a match of at least 32 bytes that includes the new bytes at an
-   * offset, or `undefined` if no match is found.
+   * Returns a match of at least 32 bytes that includes the `HASHED_BYTES` bytes
+   * at the offset `at` of `now`, or `undefined` if no match is found. `hash` is
+   * the hash of these bytes.
    */
   find(
     hash: number,
@@ -473,8 +473,8 @@ function sparseTable(parts: readonly OldPart[]): PlaceTable {
 }
 
 /**
- * Returns the number of places in `bytes`: one for every `step` bytes, up to
- * the last `HASHED_BYTES` bytes.
+ * Returns the number of places in `bytes`: one at each multiple of `step` at
+ * which at least `HASHED_BYTES` bytes are left.
  */
 function placesIn(bytes: Uint8Array, step: number): number {
   return bytes.length < HASHED_BYTES

@@ -9,8 +9,8 @@ import { readSegments } from "./read_segments.ts";
 import type { DeltaSources } from "./segments.ts";
 
 /**
- * The maximum number of literal bytes that are read at a time, and the number
- * of output bytes that are collected before they are yielded.
+ * The maximum number of literal bytes that are read at a time, and the minimum
+ * size in bytes of each yielded chunk except the last one.
  */
 const PART_BYTES = 2 ** 16;
 
@@ -37,10 +37,10 @@ export interface ComposeOptions {
  *
  * The returned stream fails with {@linkcode DeltarError}: `corrupt` if a delta
  * is invalid, `truncated` if a delta ends early, `mismatch` if the second delta
- * copies from beyond the end of the first delta's result, `limit` if a result
- * is too large or the first delta's result has more than 2^22 parts, `aborted`
- * if the signal fired. Errors of `first` and of the source of `second` also
- * make the stream fail.
+ * copies from beyond the end of the first delta's result, `limit` if the
+ * composed delta's result is larger than `maxSize` or the first delta's result
+ * has more than 2^22 parts or 2^53 - 1 bytes, `aborted` if the signal fired.
+ * Errors of `first` and `second` also make the stream fail.
  *
  * @param first The delta from the basis. The whole delta is read once. Its
  *   literals are read again when they are needed.
@@ -82,8 +82,9 @@ async function* composeDeltas(
 }
 
 /**
- * Yields the delta that {@linkcode compose} returns. The first delta is passed
- * as the sources of its result.
+ * Composes two deltas like {@linkcode compose}, and yields the composed delta.
+ * The caller passes the sources of the first delta's result instead of the
+ * first delta.
  */
 export async function* composeSources(
   { segments, literals }: DeltaSources,

@@ -41,10 +41,10 @@ export function deltaBytes(basis: Signature, bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Returns the delta of a stream against its basis, in librsync's format and in
- * bounded memory. `rdiff patch` and {@linkcode patch} can apply it to the
- * basis. The returned stream fails with a `DeltarError` of code `aborted` if
- * the signal fired, and with the errors of the source.
+ * Returns the delta of a stream against its basis, in librsync's format. The
+ * delta is made in bounded memory. `rdiff patch` and {@linkcode patch} can
+ * apply the delta to the basis. The returned stream fails with a `DeltarError`
+ * of code `aborted` if the signal fired, and with the errors of the source.
  *
  * @param basis The signature of the basis.
  * @param source The content of the file.

@@ -57,16 +57,18 @@ const LOADED_GAIN = 1.25;
  */
 const MAX_SKIPPED_BLOCKS = 8;
 /**
- * The maximum number of old bytes that are kept between two copies, beyond
- * twice the number of new bytes between the copies.
+ * The maximum number of old bytes between two copies, beyond twice the number
+ * of new bytes between these copies. If there are more old bytes, none of them
+ * are kept.
  */
 const MAX_EXTRA_KEPT_BYTES = 2 ** 12;
 
 /** Options for a {@linkcode DeltaBuilder}. */
 export interface DeltaBuilderOptions {
   /**
-   * The expected size of the file in bytes. For a small file, the builder then
-   * allocates less memory.
+   * The expected size of the file in bytes. For a small file, the builder
+   * allocates less memory and does not use a second thread. Default:
+   * `Infinity`.
    */
   size?: number;
   /**
@@ -92,13 +94,13 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
  * The file passes through a window in memory. At the start, and after a block
  * that matched, the next block of the basis is expected and confirmed by its
  * strong sum alone. If that block does not match, the search continues byte by
- * byte, with a rolling sum, until a block in the table matches.
+ * byte, with a rolling sum, until any block of the basis matches.
  *
- * If the old content is given, the builder loads the part that holds the first
- * expected block that does not match. The following expected blocks in this
- * part are compared byte by byte, which takes less time than computing strong
- * sums. The old bytes between two copies are kept, so that the delta can be
- * refined without reading them again.
+ * If the old content is given and an expected block does not match, the builder
+ * can load the part of the old content that holds this block. The following
+ * expected blocks in this part are compared byte by byte, which takes less time
+ * than computing strong sums. The old bytes between two copies are kept, so
+ * that the delta can be refined without reading them again.
  */
 export class DeltaBuilder {
   readonly #basis: Signature;
@@ -143,7 +145,9 @@ export class DeltaBuilder {
    * to be loaded.
    */
   #wanted = -1;
-  /** The end of the last loaded part, in bytes from the old content's start. */
+  /**
+   * The end of the last loaded part, as an offset in the old content in bytes.
+   */
   #loaded = 0;
   /** The end of the last copy, as an offset in the old content in bytes. */
   #copied = 0;
@@ -201,7 +205,10 @@ export class DeltaBuilder {
     }
   }
 
-  /** Searches the full window, and makes room for the next bytes. */
+  /**
+   * Searches the full window, makes room for the next bytes, and passes the
+   * written commands to the sink.
+   */
   #advance(): void | Promise<void> {
     this.#search(this.#end - this.#basis.blockSize - 1);
     if (this.#wanted >= 0) return this.#load().then(() => this.#advance());
@@ -211,6 +218,7 @@ export class DeltaBuilder {
 
   /**
    * Marks the end of the file, and passes the rest of the delta to the sink.
+   * Returns a promise if the sink returns one or if old content is loaded.
    */
   finish(): void | Promise<void> {
     this.#search(this.#end - this.#basis.blockSize);
@@ -299,8 +307,8 @@ export class DeltaBuilder {
   }
 
   /**
-   * Loads the wanted part of the old content. If the part cannot be loaded, the
-   * rest of the delta is made from the signature alone.
+   * Loads the wanted part of the old content. If the part cannot be read, no
+   * further part is loaded.
    */
   async #load(): Promise<void> {
     const place = this.#wanted;
@@ -317,7 +325,10 @@ export class DeltaBuilder {
     if (part !== undefined) this.#loaded = part.offset + part.bytes.length;
   }
 
-  /** Returns the loaded part of the old content that holds a byte. */
+  /**
+   * Returns the loaded part of the old content that holds the byte at an
+   * offset, or `undefined` if this byte is not loaded.
+   */
   #partAt(place: number): OldPart | undefined {
     return this.#old?.parts.find(({ offset, bytes }) =>
       offset <= place && place < offset + bytes.length
@@ -327,8 +338,8 @@ export class DeltaBuilder {
   /**
    * Compares the next expected blocks with the loaded old content. If the first
    * of these blocks differs, searches for the first later block that matches.
-   * Returns whether a block matched, or `undefined` if the expected block is
-   * not loaded.
+   * Returns whether a block matched, or `undefined` if the old content or the
+   * window does not hold the whole expected block.
    */
   #matchLoaded(): boolean | undefined {
     if (this.#old === undefined) return undefined;
@@ -367,9 +378,9 @@ export class DeltaBuilder {
   }
 
   /**
-   * Confirms the next expected blocks in the window together, on two threads,
-   * but at most as many blocks as have matched in a row. Returns whether any of
-   * these blocks matched.
+   * Tries to confirm the next expected blocks in the window together, on two
+   * threads. The number of these blocks is at most the number of blocks that
+   * have matched in a row. Returns whether at least the first block matched.
    */
   #matchRun(): boolean {
     const { blockSize, fileSize, strongKind, strongLength } = this.#basis;
@@ -404,8 +415,8 @@ export class DeltaBuilder {
   }
 
   /**
-   * Confirms the expected block, which can be the short last block, and returns
-   * whether it matched.
+   * Tries to confirm the expected block, which can be the short last block.
+   * Returns whether the block matched.
    */
   #matchExpected(): boolean {
     const length = this.#lengthOf(this.#expected);
@@ -473,7 +484,7 @@ export class DeltaBuilder {
    * Keeps the loaded bytes of the old content between the last copy and the
    * next one, unless there are far more old bytes than new bytes.
    *
-   * @param next The offset of the next copy in the old content.
+   * @param next The offset of the next copy in the old content, in bytes.
    */
   #keep(next: number): void {
     const gap = next - this.#copied;
@@ -488,7 +499,10 @@ export class DeltaBuilder {
     this.#literal = end;
   }
 
-  /** Removes the searched bytes from the window. */
+  /**
+   * Writes the literal bytes that are not written yet, and removes the searched
+   * bytes from the window.
+   */
   #compact(): void {
     this.#writeLiteral(this.#at);
     this.#rolling.drop(this.#at, this.#end);

@@ -9,14 +9,14 @@ import { type DeltaSources, Segments } from "./segments.ts";
 
 /**
  * The number of bytes of the last result that are collected before they are
- * yielded. A chain can have tens of thousands of short ranges, and each block
- * that is yielded is hashed, written and awaited.
+ * yielded. A chain can have tens of thousands of short ranges. It would take
+ * too long to hash, write and await each of them separately.
  */
 const BLOCK_BYTES = 2 ** 18;
 
 /** A delta in a chain. */
 export interface ChainLink {
-  /** Called once. Returns the bytes of the delta. */
+  /** Called once, when the delta is read. Returns the bytes of the delta. */
   open: () => ByteSource;
   /**
    * The size of the delta's result in bytes, if it is recorded. The size is not
@@ -42,7 +42,7 @@ export interface LiteralStore {
 export interface ChainOptions {
   /** The size of the last result in bytes. */
   size: number;
-  /** The store for literals, which never holds more than `size` bytes. */
+  /** The store for literals. At most `size` bytes are written to the store. */
   literals: LiteralStore;
   /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -64,7 +64,8 @@ export interface ResultOptions {
 export interface ChainBasis {
   /**
    * Whether the bytes that `read` returns stay valid and unchanged after the
-   * next call. If so, long ranges are passed on without a copy.
+   * next call. If so, the bytes of long ranges are yielded without being
+   * copied.
    */
   readonly isLasting?: boolean;
 
@@ -84,9 +85,9 @@ export interface ChainBasis {
  * content at the start of the chain.
  *
  * The deltas are read from the last to the first, and only the literals that
- * later deltas need are stored. Therefore, the stored literals are never larger
- * than the last result, however large the earlier results are. Memory holds
- * lists of at most 2^22 ranges, with 16 bytes for each range.
+ * the last result needs are stored. Therefore, the stored literals are never
+ * larger than the last result, however large the earlier results are. Memory
+ * holds lists of at most 2^22 ranges, with 16 bytes for each range.
  */
 export class DeltaChain implements DeltaSources {
   /** The source of each byte of the last result. */
@@ -147,8 +148,9 @@ export class DeltaChain implements DeltaSources {
   }
 
   /**
-   * Yields the last result, in blocks of 256 KiB or, if the basis is lasting,
-   * also in longer or shorter parts of the basis.
+   * Yields the last result in blocks of 256 KiB. The last block can be shorter.
+   * If `basis.isLasting` is `true`, long ranges of the basis are yielded as
+   * `basis.read` returns them, in blocks of any length.
    *
    * @param basis The whole content at the start of the chain. The ranges are
    *   read in the order of the result.
@@ -195,8 +197,8 @@ export class DeltaChain implements DeltaSources {
 }
 
 /**
- * Returns the sources of the needed ranges of a delta's result, and stores the
- * literals in these ranges.
+ * Stores the literals of the needed ranges of a delta's result. Returns the
+ * sources of these ranges.
  */
 async function keep(
   { open, object }: ChainLink,

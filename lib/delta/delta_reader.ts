@@ -13,11 +13,14 @@ export type DeltaCommand =
     length: number;
   }
   & (
-    /** A command that copies a range of the basis. */
+    /**
+     * A command that copies a range of the basis. `offset` is the offset of the
+     * range in bytes.
+     */
     | { kind: "copy"; offset: number }
     /**
      * A command that contains literal bytes. A literal that spans several
-     * chunks is returned as several commands.
+     * chunks is yielded as several commands.
      */
     | { kind: "literal"; bytes: Uint8Array }
   );
@@ -71,7 +74,7 @@ export class DeltaReader {
       }
       const byte = piece[at++];
       this.#offset++;
-      if (this.#state === "end") this.#fail("bytes after the end of the delta");
+      if (this.#state === "end") this.#fail("the delta has data after its end");
       this.#header[this.#headerLength++] = byte;
       if (this.#state === "command" && this.#headerLength === 1) {
         this.#headerWanted = this.#lengthOf(byte);
@@ -107,7 +110,7 @@ export class DeltaReader {
     if (command <= 0x54) {
       return 1 + (1 << (command - 0x45 >>> 2)) + (1 << (command - 0x45 & 3));
     }
-    return this.#fail(`unknown command of a delta: 0x${command.toString(16)}`);
+    return this.#fail(`unknown command in a delta: 0x${command.toString(16)}`);
   }
 
   #execute(): DeltaCommand | undefined {
@@ -146,7 +149,9 @@ export class DeltaReader {
     if (width === 2) return this.#view.getUint32(at);
     const value = Number(this.#view.getBigUint64(at));
     if (!Number.isSafeInteger(value)) {
-      this.#fail(`parameter of a delta too large: ${value}, at most 2^53 - 1`);
+      this.#fail(
+        `a parameter of the delta is too large: ${value}, at most 2^53 - 1`,
+      );
     }
     return value;
   }

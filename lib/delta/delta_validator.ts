@@ -20,7 +20,7 @@ export class DeltaValidator {
   }
 
   /**
-   * Checks a command.
+   * Checks a command, and adds the length of its result to `size`.
    *
    * @throws {DeltarError} `mismatch` if the command copies from beyond the
    *   basis, `limit` if the result would be larger than the maximum.

@@ -20,7 +20,8 @@ export class DeltaWriter {
   /**
    * Makes a writer.
    *
-   * @param capacity The expected number of bytes between two calls to `take`.
+   * @param capacity The number of bytes that are expected to be written between
+   *   two calls to `take`.
    */
   constructor(capacity = 1024) {
     this.#bytes = new Uint8Array(capacity + MAX_COMMAND_BYTES);
@@ -54,7 +55,10 @@ export class DeltaWriter {
     this.#copyEnd = offset + length;
   }
 
-  /** Writes literal bytes. The writer copies them. */
+  /**
+   * Writes a command that contains literal bytes. The caller can reuse the
+   * array after the call.
+   */
   literal(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#flushCopy();
@@ -78,8 +82,9 @@ export class DeltaWriter {
   }
 
   /**
-   * Returns the bytes written since the last call. They are valid until the
-   * next write.
+   * Returns the bytes written since the last call to `take`, without the bytes
+   * of a copy command that can still be merged with the next one. The returned
+   * bytes are valid until the next write.
    */
   take(): Uint8Array {
     const bytes = this.#bytes.subarray(0, this.#length);
@@ -118,7 +123,8 @@ export class DeltaWriter {
 }
 
 /**
- * Returns the base-2 logarithm of the number of bytes that a parameter takes.
+ * Returns the base-2 logarithm of the number of bytes that a parameter with
+ * this value takes.
  */
 function widthOf(value: number): 0 | 1 | 2 | 3 {
   return value < 2 ** 8 ? 0 : value < 2 ** 16 ? 1 : value < 2 ** 32 ? 2 : 3;

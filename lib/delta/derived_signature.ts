@@ -8,23 +8,23 @@ import type { DeltaSources } from "./segments.ts";
 import { Signature } from "./signature.ts";
 import { strongSum } from "./strong_sum.ts";
 
-/** The number of output bytes that are collected before they are yielded. */
+/** The minimum size in bytes of each yielded chunk except the last one. */
 const MIN_YIELD_BYTES = 2 ** 16;
 
 /**
- * The known blocks of a file, derived from the signature of its old state and
- * the delta from that state, without reading either state. There are two kinds
- * of known blocks: the blocks of the old state that are completely inside
- * ranges that the delta copies, at their new offsets; and the whole blocks into
- * which the delta's literals can be cut. A short last block is known only if
- * both states end with it. With the known blocks, no signature of the file
- * needs to be made or stored.
+ * The known blocks of a file: the blocks whose checksums can be derived from
+ * the signature of the old state and the delta from that state, without reading
+ * either state. There are two kinds of known blocks: the blocks of the old
+ * state that are completely inside ranges that the delta copies, at their new
+ * offsets; and the whole blocks into which the delta's literals can be cut. A
+ * short last block is known only if both states end with it. With the known
+ * blocks, no signature of the file needs to be made or stored.
  */
 export class DerivedSignature {
   /**
-   * The known blocks in the order of the file, as if they were adjacent.
-   * `translate` converts a delta against this signature to a delta against the
-   * file.
+   * The signature of the known blocks, in ascending order of their offsets in
+   * the file, as if they were adjacent. `translate` converts a delta against
+   * this signature to a delta against the file.
    */
   readonly signature: Signature;
   /** The offset of each block in the file, in bytes. */
@@ -39,10 +39,11 @@ export class DerivedSignature {
    * Derives the known blocks of a file.
    *
    * @param old The signature of the old state.
-   * @param delta The sources of the delta from the old state to the file.
+   * @param delta The segments and literals of the delta from the old state to
+   *   the file.
    * @param signal The signal that aborts the work.
-   * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
-   *   literals.
+   * @throws {DeltarError} `aborted` if the signal fired, and the errors of
+   *   reading the literals.
    */
   static async of(
     old: Signature,
@@ -86,8 +87,8 @@ export class DerivedSignature {
         if (turn !== undefined) await turn;
         if (command.kind === "literal") writer.literal(command.bytes);
         else {
-          // A copy consists of whole blocks of the file. The file's last block
-          // can be short.
+          // A copy consists of known blocks, which need not be adjacent in the
+          // file. Only the last block can be short.
           const end = command.offset + command.length;
           for (let at = command.offset; at < end; at += blockSize) {
             const length = Math.min(blockSize, end - at);
@@ -103,7 +104,7 @@ export class DerivedSignature {
   }
 }
 
-/** Collects blocks and their offsets. */
+/** Collects the checksums and the offsets of known blocks. */
 class Blocks {
   readonly #old: Signature;
   readonly #weakSum: ReturnType<typeof weakSum>;
@@ -125,9 +126,12 @@ class Blocks {
 
   /**
    * Adds the blocks of the old state that are completely inside a copied range.
-   * A short last block is added only if the range is the last of the file.
+   * A short last block is added only if the file ends with the range.
    *
+   * @param offset The offset of the range in the old state, in bytes.
+   * @param length The length of the range in bytes.
    * @param place The offset of the range in the file, in bytes.
+   * @param isLast Whether the file ends with the range.
    */
   copy(offset: number, length: number, place: number, isLast: boolean): void {
     const { blockSize, fileSize, strongLength, weak, strong } = this.#old;
@@ -147,7 +151,12 @@ class Blocks {
     }
   }
 
-  /** Adds a block with the given content. */
+  /**
+   * Computes the checksums of a block, and adds the block.
+   *
+   * @param bytes The content of the block.
+   * @param place The offset of the block in the file, in bytes.
+   */
   sum(bytes: Uint8Array, place: number): void {
     const weak = this.#weakSum(bytes, 0, bytes.length);
     this.#add(weak, this.#strongSum(bytes), place, bytes.length);

@@ -14,7 +14,8 @@ export class ExtendedSignature {
   /** The number of whole blocks of the old state. */
   readonly #blocks: number;
   /**
-   * The number of bytes of the file to skip before the bytes that are hashed.
+   * The number of bytes of the file that are still to be skipped, because they
+   * are in whole blocks of the old state.
    */
   #left: number;
   /**

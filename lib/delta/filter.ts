@@ -7,10 +7,10 @@ import type { Signature } from "./signature.ts";
  * one word, and SIMD instructions can look up four sums at a time (F. Putze, P.
  * Sanders, J. Singler, "Cache-, Hash- and Space-Efficient Bloom Filters",
  * 2007). The low bits of the sum, except the lowest two, select the word. The
- * twelve high bits of the sum select the bits in the word.
+ * twelve highest bits of the sum select the bits in the word.
  */
 
-/** The filter bits of each sum, indexed by the twelve high bits of the sum. */
+/** The filter bits of a sum, indexed by the twelve highest bits of the sum. */
 export const FILTER_BITS: Int32Array = Int32Array.from(
   { length: 2 ** 12 },
   (_, high) => {

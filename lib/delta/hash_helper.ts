@@ -41,9 +41,9 @@ type Deliver = (digests: Uint8Array) => void;
  * jobs. Up to four jobs can be open at the same time. A worker hashes the
  * blocks while the caller reads the file and starts more jobs. When the caller
  * needs the digests, or room for another job, it hashes the remaining blocks
- * together with the worker. The caller then waits synchronously, so the code
- * that hashes need not be asynchronous. The wait is short unless the worker has
- * stopped.
+ * together with the worker. The caller then waits synchronously for the last
+ * blocks of the worker, so the caller need not be asynchronous. The wait is
+ * short unless the worker has stopped.
  */
 export class HashHelper {
   readonly #control = new Int32Array(
@@ -115,8 +115,8 @@ export class HashHelper {
   }
 
   /**
-   * Opens a job, which the worker starts immediately. If four jobs are already
-   * open, the oldest job is finished first.
+   * Opens a job, which the worker can start immediately. If four jobs are
+   * already open, the oldest job is finished first.
    *
    * @param bytes One or more whole blocks, at most `capacity` bytes in total.
    *   The bytes are copied.
@@ -204,8 +204,8 @@ export class HashHelper {
   }
 
   /**
-   * Finishes all open jobs if the worker has stopped, because another helper
-   * might be used for the next job.
+   * Finishes all open jobs if the worker has stopped. The next job might be
+   * passed to a new helper, and these jobs would then never be finished.
    */
   #finishIfDead(): void {
     if (this.#isDead) this.finish();

@@ -1,4 +1,4 @@
-/** The number of slots. Each slot holds one open job. */
+/** The number of slots. Each slot can hold one open job. */
 export const SLOTS = 4;
 /** The maximum total size of the blocks of a job, in bytes. */
 export const MAX_JOB_BYTES = 2 ** 18;
@@ -16,12 +16,12 @@ export const GROUP_BITS = 12;
 export const CLOSED = 2 ** GROUP_BITS - 1;
 
 /**
- * The index of the control word that counts the jobs of all slots. The worker
- * waits on this word.
+ * The index of the control word that counts the jobs that have been started, in
+ * all slots. The worker waits on this word.
  */
 export const STARTED: number = SLOTS * SLOT_WORDS;
 
-/** The indices of a slot's control words. */
+/** The index of each control word among the control words of its slot. */
 export const CONTROL = {
   /** The ticket of the next group to take. */
   next: 0,
@@ -53,9 +53,9 @@ export interface HashWorkerData {
 }
 
 /**
- * The source text of the worker's program. Every runtime can start a worker
- * from text, even in a single binary, which has no separate file for the
- * worker.
+ * The source text of the worker's program. Every runtime that has
+ * `node:worker_threads` can start a worker from text, even in a program that
+ * was compiled into one binary, which has no separate file for the worker.
  *
  * A thread takes a group by incrementing the slot's ticket. Groups of the
  * oldest job are taken first. The thread that starts a job sets the job's

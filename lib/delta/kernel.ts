@@ -9,12 +9,14 @@ export interface Kernel {
   readonly memory: WebAssembly.Memory;
   /**
    * Rolls a window from `at` to the first position whose sum passes the filter,
-   * or to `last + 1`. The sum of the window is stored at `state`. Returns the
-   * new position. `FILTER_BITS` must be at address 0.
+   * or to `last + 1`. Returns the new position. The sum of the window is read
+   * from the address `state`, and the sum at the new position is written there.
+   * `FILTER_BITS` must be at address 0.
    *
    * @param at The address of the window. `last`, `filter` and `state` are also
    *   addresses.
-   * @param power The result of `powerOf` for the window's width.
+   * @param width The width of the window in bytes.
+   * @param power The result of `powerOf` for this width.
    * @param mask The size of the filter in bytes minus 4.
    */
   seek(
@@ -27,11 +29,16 @@ export interface Kernel {
     state: number,
   ): number;
   /**
-   * Checks all windows from `at` on, in four streams of `stride` windows, where
-   * `stride` is a multiple of 4. The windows that pass the filter are written
-   * to the list of their stream. A list begins with its length in bytes, from 0
-   * to `LIST_BYTES - 8`. From its ninth byte on, the list contains the address
-   * and the sum of each window. No window is added to a full list.
+   * Checks the windows at `4 * stride` addresses from `at` on, in four streams
+   * of `stride` windows each. `stride` must be a multiple of 4. `width`,
+   * `power`, `filter` and `mask` are those of `seek`.
+   *
+   * The windows of a stream that pass the filter are added to the list of this
+   * stream. The four lists of `LIST_BYTES` bytes each start at the address
+   * `lists`. A list begins with the total length of its entries in bytes, from
+   * 0 to `LIST_BYTES - 8`. From its ninth byte on, the list contains one entry
+   * for each window: the address, then the sum. No window is added to a full
+   * list.
    */
   scan(
     at: number,

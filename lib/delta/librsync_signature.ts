@@ -14,7 +14,7 @@ const MAGIC: Record<number, WeakKind> = {
 const MD4_MAGIC = [0x72730136, 0x72730146];
 
 /**
- * Returns whether `bytes` begin with the magic number of a signature file of
+ * Returns whether `bytes` begins with the magic number of a signature file of
  * librsync (`rdiff signature`), with any kind of sums.
  *
  * @param bytes The beginning of the file, or the whole file.
@@ -136,7 +136,7 @@ export function decodeLibrsyncSignature(
 /**
  * Encodes a signature as a file that `rdiff delta` can read.
  *
- * @param signature A signature whose strong sums are BLAKE2b.
+ * @param signature A signature with BLAKE2b strong sums.
  * @throws {TypeError} If the strong sums are of another kind.
  *
  * @example
@@ -154,7 +154,8 @@ export function encodeLibrsyncSignature(signature: Signature): Uint8Array {
   const { blockSize, strongLength, weak, strong, weakKind } = signature;
   if (signature.strongKind !== "blake2b") {
     throw new TypeError(
-      "a signature file of librsync can hold only BLAKE2b sums",
+      "the signature has SHA-256 sums, which librsync cannot use; make a new " +
+        'one with `strongKind: "blake2b"`',
     );
   }
   const entry = 4 + strongLength;

@@ -1,11 +1,14 @@
 /**
- * The needed ranges of a file, in the order of the file. No range is empty, and
- * no two ranges touch or overlap.
+ * The needed ranges of a file, in ascending order of their offsets. No range is
+ * empty, and no two ranges touch or overlap.
  */
 export class NeededRanges {
   /** The offset of the start and of the end of each range, in bytes. */
   readonly #bounds: Float64Array;
-  /** The total length in bytes of all ranges before each range. */
+  /**
+   * For each range, the total length in bytes of all ranges before it.
+   * `undefined` until the first call to `placeOf`.
+   */
   #before: Float64Array | undefined;
 
   private constructor(bounds: Float64Array) {
@@ -61,7 +64,7 @@ export class NeededRanges {
   }
 
   /**
-   * Returns a cursor for a file that is read from an offset.
+   * Returns a cursor for reading the file in order, from an offset on.
    *
    * @param start The offset in bytes. Default: 0, the start of the file.
    */
@@ -94,8 +97,8 @@ export class NeededRanges {
   }
 
   /**
-   * Returns the index of the last range that starts at or before an offset; 0
-   * if there is none.
+   * Returns the index of the last range that starts at or before an offset, or
+   * 0 if there is no such range.
    */
   #find(offset: number): number {
     let low = 0;
@@ -160,7 +163,10 @@ export class RangeCursor {
   }
 }
 
-/** Returns ranges in order, with adjacent and overlapping ranges merged. */
+/**
+ * Returns the given ranges in ascending order, with adjacent and overlapping
+ * ranges merged.
+ */
 function merged(bounds: Float64Array): Float64Array {
   const count = bounds.length / 2;
   const starts = new Float64Array(count);
@@ -169,8 +175,10 @@ function merged(bounds: Float64Array): Float64Array {
     starts[at] = bounds[2 * at];
     ends[at] = bounds[2 * at + 1];
   }
-  // Numbers are sorted much faster without a comparison function. A merged
-  // range ends where the next start is after as many ends as starts.
+  // The starts and the ends are sorted separately, because numbers are sorted
+  // much faster without a comparison function. A merged range ends where
+  // `ends[at]` is less than `starts[at + 1]`, because all ranges that start
+  // before `ends[at]` have then ended.
   starts.sort();
   ends.sort();
   const result = new Float64Array(bounds.length);

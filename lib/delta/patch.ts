@@ -89,7 +89,7 @@ export function patchBytes(
  *
  * @param basis The basis of the delta.
  * @param delta The delta, which is read once.
- * @param options The maximum size of the result, the name of the delta, for
+ * @param options The maximum size of the result, the name of the delta for
  *   error messages, and the signal.
  * @returns The result.
  *
@@ -112,7 +112,7 @@ export function patch(
   return toStream(patchParts(basis, delta, options));
 }
 
-/** Yields the result that {@linkcode patch} returns. */
+/** Yields the chunks of the stream that {@linkcode patch} returns. */
 export async function* patchParts(
   basis: RandomAccess,
   delta: ByteSource,

@@ -14,7 +14,10 @@ const POWER_4 = Math.imul(POWER_3, MULTIPLIER);
  * copying them to the kernel's memory takes more time than the kernel saves.
  */
 const LONG_BYTES = 256;
-/** The kernel with its memory; `undefined` before the first use. */
+/**
+ * The WebAssembly kernel, if it can be created, and its memory. `undefined`
+ * before the first use.
+ */
 let shared: { kernel: Kernel | undefined; memory: Uint8Array } | undefined;
 
 /**
@@ -65,7 +68,8 @@ export function rabinKarpPortable(
 }
 
 /**
- * Returns the multiplier raised to the power of a window's width, modulo 2^32.
+ * Returns the multiplier raised to the power of a window's width in bytes,
+ * modulo 2^32, as a signed 32-bit number.
  */
 export function powerOf(width: number): number {
   let power = 1;
@@ -95,7 +99,7 @@ export function rollRabinKarp(
   return Math.imul(sum, MULTIPLIER) + (entering - out) | 0;
 }
 
-/** The Rabin-Karp sum of a rolling window, without WebAssembly. */
+/** The Rabin-Karp sum of a rolling window, computed without WebAssembly. */
 export class RabinKarp implements RollingSum {
   value = 0;
   readonly buffer: Uint8Array;

@@ -33,12 +33,12 @@ const MAX_SCAN_WINDOWS = 2 ** 18;
 const spare: Kernel[] = [];
 
 /**
- * The Rabin-Karp sum of a rolling window in WebAssembly.
+ * The Rabin-Karp sum of a rolling window, computed with WebAssembly.
  *
  * After many positions without a match, four windows scan ahead at the same
- * time. A match makes the rest of such a scan useless, so a scan covers at most
- * as many positions as were passed since the last match. Therefore, at most
- * half of all positions are scanned unnecessarily.
+ * time. A match makes the rest of a scan useless, so a scan covers at most as
+ * many positions as were passed since the last match. Therefore, at most half
+ * of all positions are scanned unnecessarily.
  */
 export class RabinKarpKernel implements RollingSum {
   readonly buffer: Uint8Array;
@@ -51,13 +51,13 @@ export class RabinKarpKernel implements RollingSum {
   /** The number of positions passed since `start` or since a list was full. */
   #passed = 0;
   /**
-   * The position up to which all windows were scanned. The lists contain the
-   * scanned windows that passed the filter.
+   * The position after the last window that was scanned ahead, or 0. The lists
+   * contain the scanned windows that passed the filter.
    */
   #scanned = 0;
   /**
-   * The index of the current list. `#next` is the index of the next word in
-   * that list.
+   * The index of the list that is being read. `#next` is the index of the next
+   * word among the entries of that list.
    */
   #list = 0;
   #next = 0;

@@ -8,7 +8,7 @@ export interface RandomAccess {
   /**
    * Reads a range of the bytes. Only ranges within the first `size` bytes are
    * requested. An implementation may return the same buffer each time if its
-   * caller uses each result before it reads the next one.
+   * caller uses each result before the next call.
    *
    * @param offset The offset of the first byte, in bytes.
    * @param length The number of bytes. The result has exactly this length.

@@ -12,7 +12,7 @@ const MAX_READ_BYTES = 2 ** 16;
  *
  * @param delta The delta. The segments refer to literals by their offsets in
  *   the delta.
- * @param options The name of the delta, for error messages, and the signal.
+ * @param options The name of the delta for error messages, and the signal.
  * @throws {DeltarError} `corrupt` if the delta is invalid, `truncated` if it
  *   ends early, `limit` if the result has more than 2^22 parts or 2^53 - 1
  *   bytes, `aborted` if the signal fired, and the errors of `delta`.

@@ -9,14 +9,14 @@ import type { RandomAccess } from "./random_access.ts";
 import { readSegments } from "./read_segments.ts";
 import type { Segments } from "./segments.ts";
 
-/** The number of output bytes that are collected before they are yielded. */
+/** The minimum size in bytes of each yielded chunk except the last one. */
 const MIN_YIELD_BYTES = 2 ** 16;
 /** The maximum number of changed bytes that are compared at a time. */
 const MAX_CHANGED_BYTES = 2 ** 18;
 /**
- * The number of old bytes next to each adjacent copy that a change is compared
- * with. All old bytes between the copies are compared if their number exceeds
- * twice the length of the change by at most `MARGIN_BYTES`.
+ * The number of old bytes, next to each adjacent copy, with which a change is
+ * compared. If the number of old bytes between the two copies exceeds twice the
+ * length of the change by at most `MARGIN_BYTES`, all of them are compared.
  */
 const MARGIN_BYTES = 2 ** 12;
 
@@ -31,8 +31,8 @@ export interface BasisContent {
   /** The size of the old content in bytes. */
   readonly size: number;
   /**
-   * Reads ranges, and returns random access to their bytes, by their offsets in
-   * the old content. This method is called once.
+   * Reads ranges, and returns random access to their bytes. The offsets are
+   * those in the old content. This method is called once.
    */
   read(ranges: NeededRanges): Promise<RandomAccess & Disposable>;
 }
@@ -141,7 +141,7 @@ function* rangesOf(
   yield* unused;
 }
 
-/** Yields the copies of a delta and the changes between them. */
+/** Yields the copies and the changes of a delta, in the order of its result. */
 function* steps(segments: Segments, size: number): Generator<Step> {
   let start = 0;
   let joinsStart = false;
@@ -210,7 +210,10 @@ function* changes(
   }
 }
 
-/** Yields ranges in groups of at most `most` bytes. */
+/**
+ * Yields the given ranges in groups of at most `most` bytes. A range that does
+ * not fit into a group continues in the next group.
+ */
 function* cut(ranges: readonly Range[], most: number): Generator<Range[]> {
   let group: Range[] = [];
   let room = most;

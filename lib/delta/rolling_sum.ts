@@ -3,8 +3,8 @@ import { RabinKarpKernel } from "./rabin_karp_kernel.ts";
 import { Rollsum, rollsum } from "./rollsum.ts";
 
 /**
- * The kind of 32-bit sum that finds blocks that may be equal. deltar's own
- * signatures use Rabin-Karp.
+ * The kind of weak sum. A weak sum has 32 bits and is used to find blocks that
+ * might be equal. deltar's own signatures use Rabin-Karp.
  */
 export type WeakKind = "rabin-karp" | "rollsum";
 
@@ -33,8 +33,8 @@ export interface RollingSum {
   readonly buffer: Uint8Array;
 
   /**
-   * The filter that rejects most of the sums that are not sums of blocks.
-   * `fillFilter` fills it.
+   * The filter that rejects most of the sums that match no block. `fillFilter`
+   * fills this filter.
    */
   readonly filter: Int32Array;
 
@@ -53,9 +53,10 @@ export interface RollingSum {
   seek(from: number, last: number): number;
 
   /**
-   * Moves the bytes from `count` up to `end` to the start of the buffer. If the
-   * window is at `count` after a `seek` that found nothing, the window moves
-   * with the bytes. Otherwise, `start` must be called next.
+   * Moves the bytes from `count` up to, but not including, `end` to the start
+   * of the buffer. If the window is at `count` after a `seek` that found
+   * nothing, the window moves with the bytes. Otherwise, `start` must be called
+   * next.
    */
   drop(count: number, end: number): void;
 
@@ -79,7 +80,7 @@ export function rollingSum(kind: WeakKind, shape: RollingShape): RollingSum {
  */
 export type WeakSum = (bytes: Uint8Array, start: number, end: number) => number;
 
-/** Returns the function for a kind of weak sum. */
+/** Returns the function that computes a kind of weak sum. */
 export function weakSum(kind: WeakKind): WeakSum {
   return kind === "rollsum" ? rollsum : rabinKarp;
 }

@@ -20,7 +20,7 @@ export interface Origin {
   length: number;
 }
 
-/** The sources of the bytes of a delta's result, and its literals. */
+/** The sources of the bytes of a delta's result, and the delta's literals. */
 export interface DeltaSources {
   /** The source of each byte of the result. */
   readonly segments: Segments;
@@ -41,7 +41,8 @@ export class Segments {
   #starts = new Float64Array(64);
   /**
    * The origin of each segment. For a copy, this is the offset in the old
-   * state. For a literal, it is -1 minus the offset in the stored literals.
+   * state, in bytes. For a literal, it is -1 minus the offset in the stored
+   * literals.
    */
   #origins = new Float64Array(64);
   #count = 0;
@@ -149,9 +150,10 @@ export class Segments {
   }
 
   /**
-   * Returns segments of the same result, with each range that is copied from
-   * the result of an older delta replaced by the sources of that range. There
-   * must be no gap between these segments.
+   * Returns the segments of the same result after composition with an older
+   * delta: each range that is copied from the older delta's result is replaced
+   * by the sources of that range. There must be no gap between the segments
+   * that this method is called on.
    *
    * @param older The segments of the older delta. They must cover all ranges of
    *   its result that are copied.
@@ -170,7 +172,8 @@ export class Segments {
         at += length;
         continue;
       }
-      // Most copies continue near the end of the previous copy.
+      // Most copies start in the segment in which the previous copy ended, so
+      // that segment is checked before all segments are searched.
       if (!older.#holds(near, origin)) near = older.#find(origin);
       for (let from = origin, end = origin + length; from < end; near++) {
         const taken = Math.min(older.#endOf(near), end) - from;

@@ -31,7 +31,7 @@ export interface SignOptions extends SignBytesOptions {
   /**
    * The expected size of the file in bytes, from which the block size and the
    * length of the strong sums are chosen if they are not set. Default: the
-   * length of the source if it is an array, otherwise 512 MiB.
+   * length of the source if it is a `Uint8Array`, otherwise 512 MiB.
    */
   size?: number;
   /** The signal that aborts the work with an error of code `aborted`. */
@@ -45,8 +45,8 @@ export interface SignOptions extends SignBytesOptions {
  */
 const LARGE_BYTES = 2 ** 22;
 /**
- * The number of bytes that are hashed between two checks of the signal. Other
- * tasks can run at each check.
+ * The maximum number of bytes that are hashed between two checks of the signal.
+ * Other tasks can run at each check.
  */
 const TURN_BYTES = 2 ** 20;
 /**
@@ -62,9 +62,7 @@ export class SignatureBuilder {
   readonly #strongKind: StrongKind;
   readonly #weakSum = weakSum("rabin-karp");
   readonly #strongSum: (block: Uint8Array) => Uint8Array;
-  /**
-   * The beginning of a block whose remaining bytes have not been pushed yet.
-   */
+  /** The first bytes of a block that has been pushed only in part. */
   readonly #pending: Uint8Array;
   #pendingLength = 0;
   #weak: Uint32Array;
@@ -94,7 +92,8 @@ export class SignatureBuilder {
   }
 
   /**
-   * Processes the next bytes of the file. The array may be reused afterwards.
+   * Processes the next bytes of the file. The caller can reuse the array
+   * afterwards.
    */
   push(bytes: Uint8Array): void {
     const size = this.#blockSize;
@@ -161,8 +160,9 @@ export class SignatureBuilder {
   }
 
   /**
-   * The helper with the second thread. `undefined` while the file is small, or
-   * if the strong sums are not SHA-256 sums.
+   * The helper with the second thread. `undefined` until `LARGE_BYTES` bytes
+   * have been hashed, if the strong sums are not SHA-256 sums, or if no helper
+   * can be started.
    */
   get #helper(): HashHelper | undefined {
     const large = this.#blocks * this.#blockSize >= LARGE_BYTES;

@@ -71,8 +71,8 @@ export class Signature {
   readonly blockSize: number;
   /**
    * The size of the file in bytes. A signature of librsync does not contain
-   * this size. For such a signature, the value is the maximum possible size,
-   * and `sizeKnown` is `false`.
+   * this size, so `fileSize` is then the maximum possible size, and `sizeKnown`
+   * is `false`.
    */
   readonly fileSize: number;
   /**
@@ -94,7 +94,8 @@ export class Signature {
   /**
    * Makes a signature. The arrays are not copied.
    *
-   * @param fields The sizes, and the weak and strong sums of all blocks.
+   * @param fields The sizes, the weak and strong sums of all blocks, and the
+   *   kinds of these sums.
    * @throws {RangeError} If a field is out of range or the lengths of the
    *   arrays do not match the sizes.
    */
@@ -152,7 +153,7 @@ export class Signature {
   }
 
   /**
-   * Encodes the signature in deltar's container; see docs/FORMAT.md.
+   * Encodes the signature in deltar's format; see docs/FORMAT.md.
    *
    * @throws {TypeError} If the weak sums are not Rabin-Karp sums, the strong
    *   sums are not SHA-256 sums, or the file size is not known. For BLAKE2b
@@ -195,11 +196,11 @@ export class Signature {
   /**
    * Decodes the result of {@linkcode Signature.encode}.
    *
-   * @param bytes The whole container. It must not change while the signature is
-   *   in use.
+   * @param bytes The whole encoded signature. The bytes must not change while
+   *   the returned signature is in use.
    * @param options The name of the signature's object, for error messages.
-   * @throws {DeltarError} `corrupt` if the container is damaged or is not a
-   *   signature of deltar, `truncated` if it is shorter than its header
+   * @throws {DeltarError} `corrupt` if the encoded signature is damaged or is
+   *   not in deltar's format, `truncated` if it is shorter than its header
    *   requires, `unsupported` if its version is unknown.
    */
   static decode(bytes: Uint8Array, options: DecodeOptions = {}): Signature {
@@ -224,7 +225,7 @@ export class Signature {
         "unsupported",
         `the signature has version ${
           bytes[7]
-        }, but this program reads only version 1`,
+        }, but this version of deltar reads only version 1; update deltar`,
         at(7),
       );
     }
@@ -285,7 +286,7 @@ export class Signature {
 }
 
 /**
- * Throws an error if `blockSize` is not a valid size of a block in bytes.
+ * Throws an error if `blockSize` is not a valid block size in bytes.
  *
  * @throws {RangeError} If `blockSize` is not an integer from 1 to 2^26.
  */
@@ -300,8 +301,8 @@ export function checkBlockSize(blockSize: number): void {
 }
 
 /**
- * Throws an error if `strongLength` is not a valid length of a strong sum in
- * bytes.
+ * Throws an error if `strongLength` is not a valid length in bytes for a strong
+ * sum.
  *
  * @throws {RangeError} If `strongLength` is not an integer from 1 to 32.
  */
@@ -318,7 +319,7 @@ export function checkStrongLength(strongLength: number): void {
 
 /**
  * Returns bytes as 32-bit words in the byte order of this machine. Copies the
- * bytes only if they are not aligned.
+ * bytes only if their offset in the buffer is not a multiple of 4.
  */
 function wordsOf(bytes: Uint8Array): Uint32Array {
   const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0

@@ -7,9 +7,9 @@ import { sign, type SignOptions } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
 /**
- * Returns a writable stream and a readable stream. The bytes that are written
- * are the source of `work`. The readable stream yields the result of `work`,
- * and fails if `work` fails.
+ * Returns a writable stream and a readable stream. `work` is called with the
+ * bytes that are written to the writable stream. The result of `work` is the
+ * readable stream.
  */
 function connect(
   work: (source: ByteSource) => ReadableStream<Uint8Array>,
@@ -47,11 +47,11 @@ export class SignatureStream
   /**
    * Makes a transform stream.
    *
-   * @param options Options, as for {@linkcode sign}. Without `size`, the block
-   *   size for a file of unknown size is used. The readable stream fails with a
-   *   `RangeError` if an option is out of range. It fails with a `TypeError` if
-   *   `strongKind` is `blake2b`, because {@linkcode Signature.encode} does not
-   *   encode BLAKE2b sums.
+   * @param options Options, as for {@linkcode sign}. If `size` is not set, the
+   *   defaults of `blockSize` and `strongLength` are those for a file of
+   *   512 MiB. The readable stream fails with the errors of `sign`. It also
+   *   fails with a `TypeError` if `strongKind` is `blake2b`, because
+   *   {@linkcode Signature.encode} does not encode BLAKE2b sums.
    */
   constructor(options: SignOptions = {}) {
     const encoded = async function* (source: ByteSource) {
@@ -65,7 +65,7 @@ export class SignatureStream
 
 /**
  * A transform stream that takes the content of a file and yields its delta
- * against a basis, in librsync's format and in bounded memory.
+ * against a basis, in librsync's format. The delta is made in bounded memory.
  *
  * @example Make the delta of a file from a stream
  * ```ts

@@ -52,7 +52,7 @@ export function readAllowedSigners(
         "corrupt",
         `line ${at + 1} of the list of signers ${what}`,
       );
-    if (fields === undefined) throw fail("is not `NAME KIND KEY`");
+    if (fields === undefined) throw fail("is not of the form `NAME KIND KEY`");
     const { name, option, kind, key } = fields;
     if (option !== undefined) {
       const names = /^namespaces="([^"]*)"$/.exec(option)?.[1].split(",");

@@ -51,8 +51,9 @@ export async function makeKeyPair(comment: string): Promise<string> {
   const raw = await crypto.subtle.exportKey("raw", pair.publicKey);
   const publicKey = new Uint8Array(raw);
   const wire = publicWire(publicKey);
-  // The decrypted part of the format begins with two equal numbers. If they
-  // differ after decryption, the passphrase was wrong.
+  // The part of the file that a passphrase would encrypt begins with two equal
+  // numbers. If they differ after decryption, the passphrase was wrong. Without
+  // a passphrase, any number can be used.
   const check = uint32(0);
   const secret = concat([
     ...[check, check, string(KIND), string(publicKey)],
@@ -160,15 +161,15 @@ export async function keyOfSeed(seed: Uint8Array): Promise<SigningKey> {
   };
 }
 
-/** Returns the text `ssh-ed25519 AAAA…` of a public key in its binary form. */
+/** Converts a public key from its binary form to text: `ssh-ed25519 AAAA…`. */
 export function publicText(wire: Uint8Array): string {
   return `${KIND} ${toBase64(wire)}`;
 }
 
 /**
- * Returns the binary form of a public key `ssh-ed25519 AAAA…`. The text can
- * have a comment after the key.
+ * Returns the binary form of a public key.
  *
+ * @param publicKey The key as text: `ssh-ed25519 AAAA…`. A comment can follow.
  * @throws {DeltarError} `unsupported` if the text does not have the form of an
  *   Ed25519 key; `corrupt` if the binary form of the key is invalid.
  */
@@ -219,8 +220,8 @@ export function armor(begin: string, bytes: Uint8Array, end: string): string {
  * Returns the bytes that are encoded as base64 between the lines `begin` and
  * `end`.
  *
- * @throws {DeltarError} `corrupt` if a line is missing or the text between the
- *   lines is not base64.
+ * @throws {DeltarError} `corrupt` if one of the two lines is missing, or if the
+ *   text between them is not base64.
  */
 export function dearmor(text: string, begin: string, end: string): Uint8Array {
   const [first, ...lines] = text.trim().split(/\r?\n/);

@@ -5,7 +5,7 @@
  *
  * `ed25519.ts` makes and reads keys, `signature.ts` makes and checks
  * signatures, `allowed_signers.ts` reads lists of trusted keys, and `wire.ts`
- * contains the binary encoding of keys and signatures. Web Crypto does the
+ * encodes and decodes the fields of keys and signatures. Web Crypto does the
  * cryptography.
  *
  * @module

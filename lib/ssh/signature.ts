@@ -185,7 +185,8 @@ export async function verify(
       await signedBytes(message, namespace),
     );
   } catch (error) {
-    // The bytes of the key are not a point on the curve.
+    // Web Crypto throws a `DOMException` if the bytes of the key are not a
+    // point on the curve.
     if (error instanceof DOMException) return false;
     throw error;
   }

@@ -29,7 +29,7 @@ export class WireReader {
   /**
    * Makes a reader.
    *
-   * @param bytes The fields.
+   * @param bytes The encoded fields.
    * @param what The subject of error messages, such as `the private key`.
    */
   constructor(bytes: Uint8Array, what: string) {
@@ -71,7 +71,12 @@ export class WireReader {
     return decoder.decode(this.string());
   }
 
-  /** Returns the error for an invalid field. */
+  /**
+   * Returns an error with the code `corrupt`.
+   *
+   * @param why The rest of the message, after its subject, such as
+   * `is damaged`.
+   */
   invalid(why: string): DeltarError {
     return new DeltarError("corrupt", `${this.#what} ${why}`);
   }
