@@ -43,7 +43,7 @@ const SUM_BYTES = 32;
  * so a lost or damaged cache causes extra requests, but never wrong bytes. When
  * the cache is full, cached objects are deleted in the order of their names,
  * until a fifth of the cache is free. This order ignores the first segment of
- * each name. So if the rest of the names begins with a time, the oldest objects
+ * each name. So if the rest of each name begins with a time, the oldest objects
  * are deleted first.
  *
  * Only objects and ranges that were written or read completely through this
@@ -225,8 +225,8 @@ export class CachedStorage implements Storage {
   }
 
   /**
-   * Returns whether an untrusted person can write to the inner storage; see
-   * {@linkcode Storage.belongsToOthers}.
+   * Returns whether an untrusted person might have written the objects of the
+   * inner storage; see {@linkcode Storage.belongsToOthers}.
    */
   belongsToOthers(): boolean {
     return this.#inner.belongsToOthers?.() ?? false;
@@ -248,7 +248,9 @@ export class CachedStorage implements Storage {
         await this.#cache.delete(key);
         return undefined;
       }
-      // An invalid range is passed on to the inner storage, which refuses it.
+      // If the range is invalid, `rangeIn` throws an error, which `ignoring`
+      // drops. The range is then read from the inner storage, which throws an
+      // error, too.
       const found = rangeIn(key, end, range);
       return bytes.subarray(found.start, found.end);
     });
@@ -324,8 +326,9 @@ class Copy {
 }
 
 /**
- * Calls a function that uses the cache, and ignores its errors, because the
- * inner storage works without a cache.
+ * Returns the result of a function that uses the cache; `undefined` if the
+ * function throws an error. The error is ignored, because the inner storage
+ * works without a cache.
  */
 async function ignoring<Result>(
   work: () => Promise<Result>,

@@ -121,7 +121,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "get() with `clamp` shortens a range that ends beyond the object",
+    name: "get() with `clamp` shortens a range to the end of the object",
     run: async (storage) => {
       await storage.put("x", count(10));
       const range = (offset: number, length: number) =>
@@ -163,7 +163,8 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "of several puts with `ifAbsent`, exactly one succeeds",
+    name:
+      "of several concurrent put() calls with `ifAbsent`, exactly one succeeds",
     run: async (storage) => {
       const attempts = Array.from({ length: 8 }, (_, at) => {
         const source = async function* () {
@@ -216,7 +217,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "an aborted put() leaves no object",
+    name: "an aborted put() stores no object, and an aborted get() fails",
     run: async (storage) => {
       const aborted = { name: "DeltarError", code: "aborted" };
       const before = AbortSignal.abort(new Error("enough"));

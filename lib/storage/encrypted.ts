@@ -33,8 +33,9 @@ const MAX_HEADS = 256;
 
 /**
  * The maximum number of payload chunks in a range that is decrypted completely
- * before its first byte is yielded. A payload chunk is a part of an object,
- * usually of 64 KiB, that age encrypts separately from the other parts.
+ * before its first byte is yielded. A payload chunk is a part of an object that
+ * age encrypts separately from the other parts. Each payload chunk has 64 KiB,
+ * except that the last one of an object can be shorter.
  */
 const MAX_WHOLE_CHUNKS = 32;
 
@@ -64,15 +65,15 @@ export interface EncryptedOptions {
   keys: readonly AgeKey[];
   /**
    * Called with the name of an object. Returns the recipients that the object
-   * is encrypted for. All recipients must take up the same number of bytes in
-   * the head of an age file (its header and the nonce), so that the size of the
-   * head depends only on the number of recipients.
+   * is encrypted for. Each recipient must take up the same number of bytes in
+   * the head of an age file, so that the size of the head depends only on the
+   * number of recipients. The head is the header and the nonce after it.
    */
   recipientsOf: (name: string) => readonly AgeRecipient[];
   /**
-   * Whether the storage can contain objects that are not encrypted for these
-   * keys. Reading such an object fails with the code `key` if this is `true`,
-   * and with `corrupt` if it is `false`. Default: `false`.
+   * Whether the storage can contain objects that none of `keys` can decrypt.
+   * Reading such an object throws an error of code `key` if `isPartial` is
+   * `true`, and of code `corrupt` if `isPartial` is `false`. Default: `false`.
    */
   isPartial?: boolean;
   /**
@@ -109,16 +110,19 @@ export interface StoredFile extends StoredObject {
  * without encryption, and objects for which it returns `foreign` are not
  * listed.
  *
- * To read a range, all payload chunks of 64 KiB that overlap the range are
- * decrypted. Every byte of an encrypted object is authenticated before it is
- * yielded. The operator of the inner storage can see the number and the names
- * of the objects, and their sizes with padding and the bytes that encryption
- * adds.
+ * To read a range, this class decrypts all payload chunks of 64 KiB that
+ * overlap the range. Every byte of an encrypted object is authenticated before
+ * it is yielded. The operator of the inner storage can see how many objects
+ * there are, and the name and the encrypted size of each object. The encrypted
+ * size includes any padding.
  */
 export class EncryptedStorage implements Storage {
   /** The location of the inner storage. */
   readonly location: string;
-  /** The folder of the inner storage, if that storage is a folder. */
+  /**
+   * The path of the inner storage's folder; absent if the inner storage is not
+   * a folder on this machine.
+   */
   readonly localPath?: string;
   readonly #inner: Storage;
   readonly #keys: readonly AgeKey[];
@@ -127,7 +131,7 @@ export class EncryptedStorage implements Storage {
   readonly #kindOf: NonNullable<EncryptedOptions["kindOf"]>;
   readonly #onStored: EncryptedOptions["onStored"];
   readonly #isPadded: NonNullable<EncryptedOptions["isPadded"]>;
-  /** The heads of the objects whose ranges were read most recently, by name. */
+  /** The heads that were read most recently, by object name. */
   readonly #heads = new Map<string, Promise<Head>>();
   /**
    * The last payload chunk of the most recently requested range of each object,
@@ -224,8 +228,8 @@ export class EncryptedStorage implements Storage {
       const plain = name.slice(0, -AGE_SUFFIX.length);
       if (prefix !== undefined && !plain.startsWith(prefix)) continue;
       const head = await this.#headLengthOf(plain) - NONCE_BYTES;
-      // An object with an impossible size is listed too, so that the caller
-      // finds the damage.
+      // An object with an impossible encrypted size is listed with size 0, so
+      // that the caller finds the damage.
       yield { name: plain, size: plainSize(size - head) ?? 0 };
     }
   }
@@ -296,7 +300,7 @@ export class EncryptedStorage implements Storage {
     if (isShort) {
       throw new DeltarError(
         "truncated",
-        "the requested range ends after the end of the object",
+        "the requested range reaches beyond the end of the object",
         {
           object: name,
           offset: at,
@@ -321,9 +325,9 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Yields `count` payload chunks after all of them have been decrypted. If the
-   * first chunk was also the last chunk of the previous range, it is not read
-   * again.
+   * Yields up to `count` payload chunks after all of them have been decrypted.
+   * Yields fewer at the end of the object. If the first chunk is kept in
+   * `#lastChunks`, it is not read again, unless `fresh` is set.
    */
   async *#fewChunks(
     name: string,
@@ -389,8 +393,8 @@ export class EncryptedStorage implements Storage {
 
   /**
    * Requests payload chunks of an object and, if the object's head is not
-   * known, the head. The head and the first payload chunks are requested
-   * together.
+   * known, the head. If `first` is 0, one request asks for the head and the
+   * payload chunks.
    *
    * @param first The index of the first payload chunk.
    * @param count The number of payload chunks; `undefined` to read up to the
@@ -478,8 +482,9 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Returns an error that contains the name of the object instead of the name
-   * of its age file.
+   * Returns an error in which the name of the age file is replaced by the name
+   * of the object. Unless `isPartial` is set, an error of code `key` becomes an
+   * error of code `corrupt`.
    */
   #named(error: unknown, name: string): unknown {
     if (!(error instanceof DeltarError)) return error;

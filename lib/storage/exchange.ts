@@ -220,9 +220,13 @@ class Watch {
     const { signal, url } = this.#request;
     const { host } = new URL(url);
     if (signal?.aborted) {
-      return new DeltarError("aborted", "stopped by the caller", {
-        cause: signal.reason,
-      });
+      return new DeltarError(
+        "aborted",
+        "the request was stopped by the caller",
+        {
+          cause: signal.reason,
+        },
+      );
     }
     const fail = (what: string, attempts?: number) =>
       new PassingFault(
@@ -284,8 +288,8 @@ function wordsOf(cause: unknown): string {
 }
 
 /**
- * Returns a message as one short line without URLs, because the error already
- * names the host.
+ * Returns a message as one line of at most 200 characters, without URLs. The
+ * error names the host separately.
  */
 function shorten(words: string): string {
   return words.replaceAll(/\(?\bhttps?:\/\/[^\s)]*\)?/g, "").replaceAll(

@@ -25,11 +25,12 @@ export interface FolderPage {
 }
 
 /**
- * Parses a page on which a web server lists a folder, in one pass.
+ * Parses a page on which a web server lists a folder.
  *
  * @param page The HTML of the page.
  * @param place The URL of the folder, which ends in `/`.
- * @param folder The name of the folder, empty or ending in `/`.
+ * @param folder The name of the folder in the storage: empty for the storage's
+ *   own folder, otherwise ending in `/`.
  */
 export function readFolderPage(
   page: string,

@@ -24,12 +24,12 @@ const MAX_DEPTH = 16;
  * has about 100,000 names.
  */
 const MAX_PAGE_BYTES = 16 << 20;
-/** The maximum number of objects that `list` returns. */
+/** The maximum number of objects that `list` yields. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The maximum number of listed objects that may be missing, because objects can
- * be deleted after the page that names them was read. A larger number may be
- * missing if at least as many of the listed objects exist.
+ * The number of listed objects that can be missing without an error. Objects
+ * can be deleted after the page that names them was read. A larger number is
+ * accepted if at least as many of the listed objects exist.
  */
 const MAX_ABSENT = 1000;
 
@@ -72,8 +72,8 @@ export class HttpStorage implements Storage {
    * @param url The URL of the folder. Its user, password and query are sent
    *   with each request, and are not shown in messages.
    * @param options The function that sends requests, by default the runtime's
-   *   `fetch`, and the time after which a request fails if the server sends
-   *   nothing.
+   *   `fetch`, and the time in milliseconds after which a request fails if the
+   *   server sends nothing.
    * @throws {TypeError} If the URL is invalid, does not begin with `http:` or
    *   `https:`, or has a user or a password that is not valid percent-encoding.
    */
@@ -130,7 +130,7 @@ export class HttpStorage implements Storage {
    * Refuses to write, because a web server is read-only.
    *
    * @param name The name of the object.
-   * @throws {DeltarError} `unsupported`, always.
+   * @throws {DeltarError} `unsupported` if the name is valid.
    * @throws {TypeError} If the name is invalid.
    */
   async put(name: string): Promise<void> {
@@ -142,10 +142,12 @@ export class HttpStorage implements Storage {
    * Lists the objects under a prefix, as the server's pages link to them; see
    * {@linkcode Storage.list}.
    *
-   * @param prefix The beginning of the names. Default: all names.
-   * @throws {DeltarError} `limit` if there are too many objects or folders, or
-   *   a page is too large; `io` if the server fails, does not list a folder, or
-   *   lists many objects that it does not have.
+   * @param prefix The text that the names begin with. Default: empty, for all
+   *   objects.
+   * @throws {DeltarError} `limit` if there are too many objects or folders,
+   *   folders are nested too deeply, or a page is too large; `io` if the server
+   *   fails, does not list a folder, or lists many objects that it does not
+   *   have.
    */
   async *list(prefix = ""): AsyncGenerator<StoredObject> {
     const names = this.#names(
@@ -185,7 +187,7 @@ export class HttpStorage implements Storage {
    * Refuses to delete, because a web server is read-only.
    *
    * @param name The name of the object.
-   * @throws {DeltarError} `unsupported`, always.
+   * @throws {DeltarError} `unsupported` if the name is valid.
    * @throws {TypeError} If the name is invalid.
    */
   async delete(name: string): Promise<void> {
@@ -194,8 +196,8 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * Yields the names that start with `prefix`, in a folder and the folders
-   * below it.
+   * Yields the names of objects that are in a folder or in the folders below
+   * it. Only names that start with `prefix` are yielded.
    */
   async *#names(folder: string, prefix: string): AsyncGenerator<string> {
     let left = MAX_FOLDERS;
@@ -205,7 +207,7 @@ export class HttpStorage implements Storage {
         throw new DeltarError(
           "limit",
           `the server lists more than ${MAX_FOLDERS} folders, or folders ` +
-            `nested more than ${MAX_DEPTH} deep; check the address`,
+            `nested more than ${MAX_DEPTH} levels deep; check the address`,
           { object: at },
         );
       }

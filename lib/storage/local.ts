@@ -113,13 +113,15 @@ export class LocalStorage implements Storage {
   /**
    * Prepares the folder for a new repository: makes the folder if necessary,
    * and removes the access of other users. Without `shared`, the mode of an
-   * existing folder is changed only if the folder is empty except for hidden
-   * files and `lost+found`, users outside its group have access, it has no
-   * set-group-ID bit, and this user is permitted to change its mode.
+   * existing folder is changed only if the folder contains nothing but hidden
+   * files and `lost+found`, gives access to users outside its group, and has no
+   * set-group-ID bit. If this user is not permitted to change the mode, the
+   * folder keeps its mode.
    *
    * @param shared The access that the folder's group gets. Default: none.
-   * @throws {DeltarError} `unsupported` if the file system changes names, such
-   *   as their case; `io` if the folder cannot be made, written to or shared.
+   * @throws {DeltarError} `unsupported` if the file system changes names, for
+   *   example their case; `io` if the folder cannot be made, written to or
+   *   shared.
    */
   prepare(shared?: Sharing): void {
     const { location } = this;
@@ -270,7 +272,8 @@ export class LocalStorage implements Storage {
     modes: LocalModes,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    // The source's own errors are rethrown unchanged.
+    // Errors of the file become `io` errors. Errors of the source are rethrown
+    // unchanged.
     const fail = (cause: unknown): never => {
       throw ioError(name, cause);
     };
@@ -299,11 +302,11 @@ export class LocalStorage implements Storage {
 }
 
 /**
- * Renames a file, unless the new name is taken. The new name is made as a hard
- * link, because making a hard link never replaces an existing file. On file
- * systems without hard links (FAT, exFAT, some network mounts), the check and
- * the rename are two steps. If two writers then use the same new name at the
- * same time, the later file replaces the earlier one.
+ * Renames a file. Throws `EEXIST` if the new name is taken. The new name is
+ * made as a hard link, because making a hard link never replaces an existing
+ * file. On file systems without hard links (FAT, exFAT, some network mounts),
+ * the check and the rename are two steps. If two writers then use the same new
+ * name at the same time, the later file replaces the earlier one.
  */
 function nameIfAbsent(temporary: string, target: string): void {
   try {
@@ -323,9 +326,9 @@ function nameIfAbsent(temporary: string, target: string): void {
 }
 
 /**
- * Makes a folder and its parents, and flushes their names to the disk. The
- * folders are made one by one, because Node's recursive call reports `ENOENT`
- * if a folder is read-only.
+ * Makes a folder and the missing folders above it, and flushes their names to
+ * the disk. The folders are made one by one, because a recursive `mkdirSync` of
+ * Node wrongly reports `ENOENT` if a folder is read-only.
  *
  * @param folder The path of the folder.
  * @param modes The mode of the folder and its parents up to `root`. Folders
@@ -368,7 +371,7 @@ function removeIfEmpty(folder: string): void {
   try {
     fs.rmdirSync(folder);
   } catch {
-    // The folder is not empty, so it is kept.
+    // A folder that is not empty or cannot be removed is kept.
   }
 }
 

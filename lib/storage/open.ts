@@ -9,11 +9,11 @@ import type { Storage } from "./storage.ts";
  *
  * @param location The location of the objects.
  * @param env The environment variables, which contain the access keys for S3;
- *   see {@linkcode S3Storage.fromLocation}.
- * @throws {TypeError} If the location is invalid or begins with a different
- *   scheme.
- * @throws {DeltarError} `not-found` if the location is on S3 and `env` has no
- *   keys.
+ *   see {@linkcode S3Storage.fromLocation}. Default: no variables.
+ * @throws {TypeError} If the location is invalid or begins with another scheme,
+ *   or if it is on S3 and `env` contains an invalid region or endpoint.
+ * @throws {DeltarError} `not-found` if the location is on S3 and `env` contains
+ *   no access keys.
  *
  * @example A folder
  * ```ts

@@ -21,7 +21,7 @@ export function rangeIn(
   if (offset > size || end > size) {
     throw new DeltarError(
       "truncated",
-      "the requested range ends after the end of the object",
+      "the requested range reaches beyond the end of the object",
       {
         object: name,
         offset: size,

@@ -3,7 +3,7 @@ import type { Exchange } from "./exchange.ts";
 import { PassingFault, retried } from "./retry.ts";
 import type { Window } from "./read_ahead.ts";
 
-/** An object on an HTTP server that is read in ranges. */
+/** An object that is read in ranges from an HTTP server. */
 export interface RangeSource {
   /** The name of the object, for errors. */
   name: string;
@@ -32,9 +32,9 @@ export interface RangeSource {
  *   object.
  * @param tag The entity tag that the object must have; `undefined` if any tag
  *   is accepted.
- * @throws {DeltarError} `io` if the object was replaced, or the server does not
- *   support byte ranges or does not answer; and the errors of `send` and
- *   `sizeOf`, such as `not-found` and `aborted`.
+ * @throws {DeltarError} `io` if the object was replaced, or if the server fails
+ *   or does not support byte ranges; and the errors of `send` and `sizeOf`,
+ *   such as `not-found` and `aborted`.
  */
 export async function readWindow(
   { name, send, sizeOf, signal }: RangeSource,

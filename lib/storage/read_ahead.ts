@@ -13,7 +13,11 @@ export interface Window {
   bytes: Uint8Array;
   /** The length of the whole object, in bytes. */
   size: number;
-  /** The entity tag, which shows whether the object was replaced later. */
+  /**
+   * The entity tag of the object; absent if the server sent no strong tag. The
+   * later windows are requested with this tag, to detect that the object was
+   * replaced.
+   */
   tag?: string;
 }
 
@@ -21,7 +25,7 @@ export interface Window {
  * A function that reads the bytes of an object from offset `from` up to, but
  * not including, `to`. `tag` is the entity tag of the first window of the read,
  * if that window had an entity tag. For the first window itself, `tag` is
- * `undefined`.
+ * `undefined`. `signal` aborts the read.
  */
 export type ReadWindow = (
   from: number,
@@ -39,9 +43,9 @@ export type ReadWindow = (
  * @param name The name of the object, for errors.
  * @param read Called to read each window.
  * @param options The range to read, in bytes, and the signal.
- * @throws {DeltarError} `truncated` if the range reaches beyond the end of the
- *   object and `clamp` is not set; `aborted` if the signal fired; and the
- *   errors of `read`.
+ * @throws {DeltarError} `truncated` if the range begins beyond the end of the
+ *   object, or reaches beyond the end and `clamp` is not set; `aborted` if the
+ *   signal fired; and the errors of `read`.
  */
 export async function* readWindows(
   name: string,

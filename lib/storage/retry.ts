@@ -17,9 +17,8 @@ export class PassingFault extends Error {
   /** The error that the caller gets if no attempt succeeds. */
   readonly fault: DeltarError;
   /**
-   * The delay before the next attempt that the server asks for, in
-   * milliseconds; 0 if the server asks for none. A delay of more than
-   * `MAX_PAUSE_MS` is shortened to this value.
+   * The delay in milliseconds that the server asks for before the next attempt;
+   * 0 if the server asks for none. `retried` waits for at most `MAX_PAUSE_MS`.
    */
   readonly wait: number;
   /** The maximum number of attempts at a request that fails with this fault. */

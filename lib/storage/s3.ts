@@ -58,7 +58,7 @@ const MAX_EMPTY_PAGES = 1000;
  * ```
  */
 export class S3Storage implements Storage {
-  /** The bucket and prefix, for messages. */
+  /** The location for messages: `s3://bucket` or `s3://bucket/prefix`. */
   readonly location: string;
   readonly #client: S3Client;
 
@@ -66,7 +66,8 @@ export class S3Storage implements Storage {
    * Opens a bucket, which must exist. No request is sent yet.
    *
    * @param options The bucket, the access keys and the service.
-   * @throws {TypeError} If the bucket, the prefix or the endpoint is invalid.
+   * @throws {TypeError} If the bucket name, the prefix, the region or the
+   *   endpoint is invalid.
    */
   constructor(options: S3Options) {
     if (options.prefix && !isName(options.prefix)) {
@@ -82,12 +83,12 @@ export class S3Storage implements Storage {
    * Opens the storage at a location.
    *
    * @param location The location: `s3://bucket` or `s3://bucket/prefix`.
-   * @param env The environment: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-   *   `AWS_SESSION_TOKEN`, `AWS_REGION` or `AWS_DEFAULT_REGION`,
-   *   `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and `DELTAR_S3_ADDRESSING`
-   *   (`path` or `virtual`).
+   * @param env The environment variables: `AWS_ACCESS_KEY_ID`,
+   *   `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` or
+   *   `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and
+   *   `DELTAR_S3_ADDRESSING` (`path` or `virtual`).
    * @throws {DeltarError} `not-found` if `env` contains no access keys.
-   * @throws {TypeError} If the location is invalid.
+   * @throws {TypeError} If the location, the region or the endpoint is invalid.
    */
   static fromLocation(
     location: string,
@@ -158,7 +159,7 @@ export class S3Storage implements Storage {
         if (done) break;
         begun.push(value);
       }
-      // An empty object consists of one empty part.
+      // A small object has a single part. An empty object has one empty part.
       if (begun.length === 1) await this.#putWhole(name, begun[0], options);
       else {
         await putParts(
@@ -264,8 +265,8 @@ export class S3Storage implements Storage {
         });
         await exchange.drop();
       } catch (error) {
-        // An earlier attempt whose response was lost might have stored the
-        // object.
+        // If the response to an earlier attempt was lost, that attempt might
+        // have stored the object.
         const isOurs = isExists(error) && before > 0 &&
           await isMarked(this.#client, name, mark, signal);
         if (!isOurs) throw error;
@@ -295,7 +296,8 @@ class Pages {
   /**
    * Begins the next page.
    *
-   * @param token The token of the page, which the previous page contained.
+   * @param token The token of the page, which the previous page contained;
+   *   `undefined` if there is no previous page.
    * @throws {DeltarError} `limit` if the token was seen before, or too many
    *   successive pages had no objects.
    */
@@ -307,6 +309,7 @@ class Pages {
   /**
    * Counts an object of the page.
    *
+   * @param key The key of the object.
    * @throws {DeltarError} `limit` if another page began with the same object,
    *   or there are too many objects.
    */
@@ -339,7 +342,8 @@ class Pages {
 }
 
 /**
- * Returns the token of the next page, or `undefined` if this is the last page.
+ * Returns the token of the next page, which is the text of the element `name`,
+ * or `undefined` if `page` is the last page.
  *
  * @throws {DeltarError} `io` if the list is incomplete and has no token.
  *   Without this error, the caller would treat the incomplete list as complete.

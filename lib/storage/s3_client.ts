@@ -7,11 +7,14 @@ import { Exchange, type Fetch } from "./exchange.ts";
 import { retried } from "./retry.ts";
 import { faultOf } from "./s3_fault.ts";
 
-/** A bucket of an S3 service, with the access keys for it. */
+/** Options for an `S3Storage`. */
 export interface S3Options {
   /** The name of the bucket. */
   bucket: string;
-  /** The prefix of all names in the bucket: segments joined by `/`. */
+  /**
+   * The prefix of the keys of all objects, without a `/` at the end. Default:
+   * no prefix.
+   */
   prefix?: string;
   /** The id of the access key. */
   accessKeyId: string;
@@ -42,7 +45,7 @@ export interface S3Options {
   patience?: number;
 }
 
-/** A request to the service. */
+/** A request to an S3 service. */
 export interface S3Request {
   /** The HTTP method of the request. */
   method: "DELETE" | "GET" | "HEAD" | "POST" | "PUT";
@@ -73,24 +76,26 @@ const EMPTY = toHex(sha256(new Uint8Array()));
 
 /** A client for one bucket. It signs and sends requests. */
 export class S3Client {
-  /** The bucket and prefix, for messages. */
+  /** The location for messages: `s3://bucket` or `s3://bucket/prefix`. */
   readonly location: string;
-  /** The prefix of all keys: empty, or ending with `/`. */
+  /** The prefix of all object keys: empty, or ending with `/`. */
   readonly prefix: string;
   readonly #options: S3Options;
   readonly #fetch: Fetch;
   readonly #base: URL;
 
   /**
-   * Makes a client; see `S3Storage`.
+   * Makes a client. No request is sent yet.
    *
    * @param options The bucket, the access keys and the service.
-   * @throws {TypeError} If the name of the bucket or the endpoint is invalid.
+   * @throws {TypeError} If the bucket name, the region or the endpoint is
+   *   invalid.
    */
   constructor(options: S3Options) {
     const { bucket, prefix = "", region = "us-east-1", endpoint } = options;
     if (!/^[\w][\w.-]{1,254}$/.test(bucket)) {
-      // The location is not shown, because it might contain keys by mistake.
+      // The message does not quote the name, because a user might have entered
+      // an access key as the name by mistake.
       throw new TypeError(
         "invalid bucket name; use 2 to 255 letters, digits, `.`, `_` and `-`, " +
           "not beginning with `.` or `-`",
@@ -114,12 +119,16 @@ export class S3Client {
   }
 
   /**
-   * Sends a request once.
+   * Sends a request once, and waits for the status and header fields of the
+   * response.
    *
    * @param request The request.
    * @param accept The statuses that are accepted in addition to 2xx statuses.
-   * @throws {DeltarError | PassingFault} If the request is refused, the
-   *   connection breaks or the signal fires.
+   * @returns The exchange, for reading the body of the response.
+   * @throws {DeltarError} If the service refuses the request or the signal
+   *   fires.
+   * @throws {PassingFault} If the service temporarily refuses the request, the
+   *   connection breaks or the service does not answer.
    */
   async send(request: S3Request, accept: number[] = []): Promise<Exchange> {
     const { method, object, query = {}, body, signal } = request;
@@ -161,8 +170,8 @@ export class S3Client {
   }
 
   /**
-   * Sends a request, retries it after temporary faults, and returns the header
-   * fields of the response and its body as text.
+   * Sends a request, and retries it after temporary faults. Returns the header
+   * fields and the body, as text, of the response.
    */
   ask(
     request: S3Request,
@@ -177,8 +186,8 @@ export class S3Client {
   }
 
   /**
-   * Sends a request whose response is XML, retries it after temporary faults,
-   * and returns the root element.
+   * Sends a request, and retries it after temporary faults. Parses the body of
+   * the response as XML, and returns the root element.
    */
   askXml(request: S3Request): Promise<XmlElement> {
     return retried(async () => {
@@ -189,10 +198,10 @@ export class S3Client {
         checkTags(text);
         root = parseXml(text.trimStart()).root;
       } catch {
-        // Invalid XML is reported below.
+        // `root` remains `null`, which is reported below.
       }
       // The service begins its response to a slow POST before the outcome is
-      // known, so the body can have an error although the status is 200.
+      // known, so the body can be an error although the status is 200.
       if (root?.name === "Error") {
         throw this.#fault(request, exchange.response, text, 500);
       }
@@ -232,7 +241,9 @@ export class S3Client {
     });
   }
 
-  /** Returns a text with the access keys and the session token removed. */
+  /**
+   * Returns a text with `…` in place of the access keys and the session token.
+   */
   #redact(text: string): string {
     const { accessKeyId, secretAccessKey, sessionToken } = this.#options;
     for (const secret of [accessKeyId, secretAccessKey, sessionToken]) {
@@ -243,9 +254,9 @@ export class S3Client {
 }
 
 /**
- * Throws an error if XML has more than 100,000 tags, because a parsed tag takes
- * many times the memory of its text. A listing of 1,000 objects has far fewer
- * tags.
+ * Throws an error if an XML text has more than 100,000 tags, because a parsed
+ * tag takes many times the memory of its text. A response that lists 1,000
+ * objects, the maximum, has far fewer tags.
  */
 function checkTags(text: string): void {
   let left = MAX_TAGS;
@@ -254,7 +265,10 @@ function checkTags(text: string): void {
   }
 }
 
-/** Encodes a segment of a key for a URL (RFC 3986, section 2.3). */
+/**
+ * Percent-encodes a segment of an object key, except for the unreserved
+ * characters of RFC 3986, section 2.3.
+ */
 function encode(text: string): string {
   return encodeURIComponent(text).replaceAll(
     /[!'()*]/g,

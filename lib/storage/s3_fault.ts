@@ -2,50 +2,53 @@ import { parseXml, XmlElement } from "@rgrove/parse-xml";
 import { DeltarError } from "../bytes/errors.ts";
 import { PassingFault } from "./retry.ts";
 
-/** A request that an S3 service refused, with its response. */
+/** A request that an S3 service refused, with the response. */
 export interface Refusal {
-  /** The method of the request. */
+  /** The HTTP method of the request. */
   method: string;
   /** The name of the object, if the request was for an object. */
   object: string | undefined;
-  /** The bucket and prefix, for messages. */
+  /** The location for messages: `s3://bucket` or `s3://bucket/prefix`. */
   bucket: string;
-  /** The URL of the service. */
+  /** The origin of the request's URL, for messages. */
   endpoint: string;
-  /** The status of the response. */
+  /**
+   * The HTTP status of the response, or 500 if the response has status 200 but
+   * its body is an error.
+   */
   status: number;
   /** The header fields of the response. */
   headers: Headers;
-  /** The body of the response. */
+  /** The body of the response, without access keys. */
   text: string;
 }
 
-/** The maximum length of a body that is parsed, in characters. */
+/** The length, in characters, above which a refusal's body is not parsed. */
 const MAX_TEXT_CHARACTERS = 1 << 16;
 
 /**
- * The reason and the advice for each error code of the service that users can
- * act on.
+ * The messages for the error codes that the user can do something about. Each
+ * message has the reason and the advice.
  */
 const ADVICE: Record<string, string> = {
   AccessDenied:
     "access is denied; check AWS_ACCESS_KEY_ID and the permissions of its user. " +
-    "If the user may not list the bucket, the service also denies access to " +
-    "missing objects",
+    "If the user has no permission to list the bucket, the service also denies " +
+    "access to objects that do not exist",
   AuthorizationHeaderMalformed:
     "the service refuses the signature, probably because of a wrong region; " +
     "set AWS_REGION to the bucket's region",
-  ExpiredToken: "the session token has expired; get new AWS_ACCESS_KEY_ID, " +
-    "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+  ExpiredToken: "the session token has expired; get new keys, and set " +
+    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
   InvalidAccessKeyId:
-    "the service has no such access key; check AWS_ACCESS_KEY_ID and " +
+    "the service does not know the access key; check AWS_ACCESS_KEY_ID and " +
     "AWS_ENDPOINT_URL",
   InvalidBucketName: "invalid bucket name; correct the name",
   InvalidToken: "invalid session token; check AWS_SESSION_TOKEN",
   NoSuchBucket: "no such bucket; create it or correct the name",
   NotImplemented:
     "the service does not support a request that deltar needs, such as a " +
-    "conditional write (If-None-Match); use a service that does",
+    "conditional write (If-None-Match); use a service that supports it",
   PermanentRedirect:
     "the bucket is in a different region or has a different endpoint; set " +
     "AWS_REGION to the bucket's region, or AWS_ENDPOINT_URL to its endpoint",
@@ -77,8 +80,9 @@ const PASSING = new Set([
 export function faultOf(refusal: Refusal): Error {
   const { method, status, headers, object, bucket, endpoint } = refusal;
   const { code, message } = describe(refusal.text);
-  // The response to a HEAD has no body. After a refused HEAD, the caller sends
-  // a GET to get the reason.
+  // The response to a HEAD request has no body, and therefore no error code.
+  // After a refused HEAD request, the caller sends a GET request to get the
+  // reason.
   const hasNoCode = code === undefined;
   if (status === 404 && object !== undefined) {
     if (code === "NoSuchKey" || (hasNoCode && method === "HEAD")) {
@@ -126,7 +130,7 @@ function skew(headers: Headers): string {
   const by = Number.isNaN(minutes)
     ? "wrong"
     : `${Math.abs(minutes)} minutes ${minutes < 0 ? "behind" : "ahead"}`;
-  return `this machine's clock is ${by}, so its requests are refused; set ` +
+  return `this machine's clock is ${by}, so the service refuses requests; set ` +
     "the clock and try again";
 }
 

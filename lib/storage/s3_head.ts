@@ -2,8 +2,9 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { S3Client } from "./s3_client.ts";
 
 /**
- * The header field with the random id of the `put` that stored an object. A
- * repeated attempt recognizes its own object by this id.
+ * The name of the header field that has the random id of the `put` that stored
+ * an object. If the response to an attempt is lost, the `put` uses this id to
+ * check whether the attempt stored the object.
  */
 export const MARK = "x-amz-meta-deltar-put";
 
@@ -52,7 +53,8 @@ export async function markOf(
  * @param signal The signal that aborts the request with an error of code
  *   `aborted`.
  * @throws {DeltarError} `not-found` if there is no such object; `io` if the
- *   service refuses the request or does not send the length.
+ *   request fails or the service does not send the length; `aborted` if the
+ *   signal fired.
  */
 export async function sizeOf(
   client: S3Client,

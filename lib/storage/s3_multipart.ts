@@ -7,14 +7,14 @@ import { MAX_SENDING_BYTES } from "./s3_parts.ts";
 import type { PutOptions } from "./storage.ts";
 
 /**
- * The time in milliseconds after which a request fails if the service sends
- * nothing while it joins the parts of an object.
+ * The time in milliseconds after which the request to join the parts of an
+ * object fails if the service sends nothing.
  */
 const MAX_COMPLETION_MS = 300_000;
 
 /** The parts of an upload. */
 export interface Parts {
-  /** The first parts, which have already been read. */
+  /** The first parts, which have already been read from the source. */
   begun: Uint8Array<ArrayBuffer>[];
   /** The remaining parts. */
   rest: AsyncIterable<Uint8Array<ArrayBuffer>>;
@@ -28,10 +28,10 @@ export interface Parts {
  * @param client The client of the bucket.
  * @param name The name of the object.
  * @param parts The parts of the object.
- * @param options Whether an existing object is kept, and the signal.
+ * @param options Options for storing the object.
  * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
- *   `io` if the service refuses a request; `aborted` if the signal fired; and
- *   the errors of reading the parts.
+ *   `io` if a request fails; `aborted` if the signal fired; and the errors of
+ *   reading the parts.
  */
 export async function putParts(
   client: S3Client,
@@ -61,8 +61,8 @@ export async function putParts(
 }
 
 /**
- * Sends several parts at a time, and returns the entity tags of all parts in
- * order.
+ * Sends several parts at a time, and returns the entity tags of all parts, in
+ * the order of the parts.
  */
 async function sendParts(
   client: S3Client,
@@ -124,8 +124,8 @@ async function complete(
   mark: string,
   { ifAbsent, signal }: PutOptions,
 ): Promise<void> {
-  // Some services ignore the condition of the request below, so a separate
-  // request checks first whether the object exists.
+  // Some services ignore `if-none-match` in the request below, so another
+  // request first checks whether the object exists.
   if (ifAbsent && await markOf(client, name, signal) !== undefined) {
     throw new DeltarError("exists", "the object already exists", {
       object: name,
@@ -151,8 +151,8 @@ async function complete(
       patience: MAX_COMPLETION_MS,
     });
   } catch (error) {
-    // An earlier attempt whose response was lost might have completed the
-    // upload.
+    // If the response to an earlier attempt was lost, that attempt might have
+    // completed the upload.
     checkAborted(signal);
     if (!await isMarked(client, name, mark, signal)) throw error;
   }

@@ -9,16 +9,16 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 export const FIRST_PART_BYTES = 5 << 20;
 /**
  * The maximum total size, in bytes, of the parts that are sent at the same
- * time. A single part can be larger.
+ * time. A part that is larger than this maximum is sent alone.
  */
 export const MAX_SENDING_BYTES = 3 * FIRST_PART_BYTES;
 
 /**
- * Returns the size in bytes of part `n`, counted from 1. The parts grow, so
- * that an object of unknown size needs little memory while it is small, and can
- * have up to 1.2 TiB in the 10,000 parts that S3 allows. The first 2,000 parts
- * have equal sizes. After that, the size doubles every 1,000 parts, at most six
- * times.
+ * Returns the size in bytes of part `n`, counted from 1. The first 2,000 parts
+ * have the same size. From part 2,001 on, the size doubles every 1,000 parts,
+ * at most six times. The first parts are small to save memory. The later parts
+ * are large because S3 allows only 10,000 parts. The maximum size of an object
+ * is 1.2 TiB.
  */
 export function partSize(n: number): number {
   return n <= 2000
@@ -57,7 +57,7 @@ export async function* parts(
         if (++n > 10_000) {
           throw new DeltarError(
             "limit",
-            "the object is larger than 1.2 TiB, the most that deltar stores on S3",
+            "the object is larger than 1.2 TiB, the maximum that deltar can store on S3",
             {
               object: name,
             },
@@ -79,8 +79,8 @@ export async function* parts(
 }
 
 /**
- * Returns a larger buffer for part `n` that begins with the bytes of `part` and
- * has at least `least` bytes.
+ * Returns a larger buffer for part `n`. The buffer begins with the bytes of
+ * `part` and has at least `least` bytes.
  */
 function grown(
   part: Uint8Array,

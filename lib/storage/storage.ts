@@ -1,7 +1,7 @@
 import type { ByteSource } from "../bytes/source.ts";
 import type { Sharing } from "./local_modes.ts";
 
-/** An object in a listing. */
+/** The name and size of a stored object. */
 export interface StoredObject {
   /**
    * The name of the object, `/`-separated, without `/` at the beginning or end.
@@ -42,9 +42,10 @@ export interface GetOptions {
 export interface PutOptions {
   /**
    * Whether to fail with code `exists` if the name is taken, instead of
-   * replacing the object. If several writers, on any machines, do this at the
-   * same time, exactly one succeeds, unless the storage documents that it
-   * cannot guarantee this. Default: `false`.
+   * replacing the object. If several writers, on any machines, store objects of
+   * the same name with `ifAbsent` at the same time, exactly one of the writers
+   * succeeds, unless the storage documents that it cannot guarantee this.
+   * Default: `false`.
    */
   ifAbsent?: boolean;
   /**
@@ -62,23 +63,24 @@ export interface PutOptions {
  *
  * An implementation guarantees:
  *
- * - **Complete or not at all.** A reader never sees a part of an object,
- *   whether the object is still being written or its `put` has failed.
+ * - **Complete or not at all.** A reader never sees an incomplete object, even
+ *   while a `put` is writing the object or after the `put` has failed.
  * - **Stored objects stay stored.** Once `put` resolves, a crash does not lose
  *   the object, every `get` that begins later finds it, and every `list` that
  *   begins later includes it.
  * - **A fault is never reported as absence.** `not-found` and `exists` are
  *   thrown only if the storage itself reported that the object is absent or
- *   present. A missing bucket, a network failure and refused access are `io`
+ *   present. A missing bucket, a network failure and denied access are `io`
  *   errors.
  * - **No short reads.** A `get` yields exactly the bytes of its range or
- *   throws. If a response ends early, the rest is requested again, or the error
- *   is `truncated` or `io`.
+ *   throws. If a response ends early, the storage requests the remaining bytes,
+ *   or throws an error of code `truncated` or `io`.
  * - **A source is read once.** Each chunk is valid until the next one is
- *   pulled. After that, the source may reuse or free its memory. A `put` that
- *   retries copies the bytes that it might have to send again, in bounded
- *   memory. Errors of the source are thrown unchanged.
- * - **Names are checked** before anything else. An invalid name is a
+ *   pulled. After that, the source may reuse or free the memory of the chunk. A
+ *   `put` that retries keeps a copy of the bytes that it might have to send
+ *   again. The size of this copy is limited. Errors of the source are thrown
+ *   unchanged.
+ * - **Names are checked** before anything else. An invalid name causes a
  *   `TypeError`.
  *
  * Any number of calls may run at the same time. The storage itself retries
@@ -91,14 +93,15 @@ export interface Storage {
 
   /**
    * The path of the folder on this machine that contains the objects; absent
-   * if the storage is not such a folder.
+   * if the objects are stored elsewhere.
    */
   readonly localPath?: string;
 
   /**
    * Reads the bytes of an object as the caller pulls them. No request is sent
-   * before the first chunk is pulled. Leaving the loop early cancels the read.
-   * The storage must not change a chunk after it has yielded the chunk.
+   * before the first chunk is pulled. A caller that stops iterating early
+   * cancels the read. The storage must not change a chunk after it has yielded
+   * the chunk.
    *
    * An empty range is also checked against the object's length. `offset` may
    * equal the object's length if `length` is 0 or absent, or if `clamp` is set.
@@ -107,29 +110,31 @@ export interface Storage {
    * @param name The name of the object.
    * @param options The range to read, in bytes, and the signal.
    * @throws {DeltarError} `not-found` if there is no such object; `truncated`
-   *   if the range reaches beyond the end of the object and `clamp` does not
-   *   allow that; `io` if the storage fails; `aborted` if the signal fired.
+   *   if the range begins beyond the end of the object, or reaches beyond the
+   *   end and `clamp` is not set; `io` if the storage fails; `aborted` if the
+   *   signal fired.
    * @throws {TypeError} If the name is invalid.
    */
   get(name: string, options?: GetOptions): AsyncIterable<Uint8Array>;
 
   /**
-   * Stores an object. An existing object of that name is replaced unless
+   * Stores an object. An existing object of this name is replaced unless
    * `ifAbsent` is set. The source is pulled only as fast as the storage accepts
    * the bytes, so an object of any length needs only bounded memory. If the
-   * write fails, the source is ended early.
+   * write fails, the storage closes the source early.
    *
    * A `put` that fails changes nothing, with one exception: if the storage
    * fails, its response is lost or the signal fires after the last byte was
    * sent, the new object might be stored completely. To be sure that the new
    * object is stored, the caller can store the same bytes again. With
    * `ifAbsent`, an `exists` error of this second `put` means that the object of
-   * the first `put`, or of another writer, is stored. A `put` that retries by
-   * itself never mistakes its own earlier attempt for another writer's.
+   * the first `put`, or of another writer, is stored. A `put` that itself
+   * retries does not throw `exists` for an object that its own earlier attempt
+   * stored.
    *
    * @param name The name of the object.
    * @param source The bytes of the object.
-   * @param options Whether an existing object is kept, and the signal.
+   * @param options Options for storing the object.
    * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
    *   `unsupported` if the storage is read-only; `limit` if the object is too
    *   large for the storage; `io` if the storage fails; `aborted` if the signal
@@ -139,13 +144,14 @@ export interface Storage {
   put(name: string, source: ByteSource, options?: PutOptions): Promise<void>;
 
   /**
-   * Lists the objects whose name starts with `prefix`, in no particular order.
+   * Lists the objects whose names start with `prefix`, in no particular order.
    * An object that is stored or deleted at the same time may or may not be
-   * listed. Every other object is listed exactly once. Anything whose name is
-   * not a valid object name is omitted. A listing that cannot be completed
-   * throws; it never ends early.
+   * listed. Every other object is listed exactly once. Anything without a valid
+   * object name is omitted. If the storage cannot list all objects, an error is
+   * thrown, so a list that ends without an error is complete.
    *
-   * @param prefix The beginning of the names. Default: all names.
+   * @param prefix The text that the names begin with. Default: empty, for all
+   *   objects.
    * @throws {DeltarError} `io` if the storage fails; `limit` if the storage
    *   lists too many objects.
    */
@@ -168,15 +174,16 @@ export interface Storage {
    * implement `tidy`.
    *
    * @param before The time in milliseconds since 1970. All unfinished writes
-   *   that were begun earlier are deleted, so the time must be earlier than the
+   *   that began earlier are deleted, so the time must be earlier than the
    *   start of any write that is still in progress.
-   * @throws {DeltarError} `io` if the storage fails.
+   * @throws {DeltarError} `io` if the storage fails; `limit` if there are too
+   *   many unfinished writes.
    */
   tidy?(before: number): Promise<void>;
 
   /**
-   * Prepares the storage for a new repository. Only a storage whose access is
-   * controlled by file modes needs to implement `prepare`.
+   * Prepares the storage for a new repository. Only a storage that controls
+   * access by file modes needs to implement `prepare`.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the storage cannot hold a

@@ -12,8 +12,8 @@ import { loadLibrary } from "../bytes/native_library.ts";
 export const STAGE_PREFIX = ".deltar-stage-";
 
 /**
- * The age in milliseconds above which a file counts as abandoned if its process
- * is unknown, ran on another machine, or cannot be checked.
+ * The age in milliseconds above which a file counts as abandoned if the process
+ * that wrote the file is unknown, ran on another machine, or cannot be checked.
  */
 const MAX_AGE_MS = 24 * 3_600_000;
 
@@ -27,7 +27,8 @@ let count = 0;
  * process and the machine, so that the files of a killed process can be
  * recognized.
  *
- * @param suffix The end of the name. Default: a number that is used only once.
+ * @param suffix The end of the name. Default: a number that this process uses
+ *   only once.
  */
 export function temporaryName(suffix: string = `${count++}`): string {
   return `${STAGE_PREFIX}${owner()}-${suffix}`;
@@ -56,10 +57,10 @@ export function processOf(owner: string): number | undefined {
 }
 
 /**
- * Returns whether the writer of a file with a temporary name has abandoned the
- * file. This is assumed if the process has ended, or if the file is more than a
- * day old and its process is unknown, ran on another machine, or cannot be
- * checked. Returns `false` for any other name.
+ * Returns whether a file with a temporary name counts as abandoned: the process
+ * that wrote the file has ended, or the file is more than a day old and the
+ * process is unknown, ran on another machine, or cannot be checked. Returns
+ * `false` if the name does not begin with `STAGE_PREFIX`.
  *
  * @param name The last segment of the path.
  * @param modified The modification time in milliseconds since 1970.
@@ -77,8 +78,8 @@ export function isAbandoned(
 }
 
 /**
- * Returns the ID of the process that a temporary name contains, or `undefined`
- * if the name contains no process of this machine.
+ * Returns the ID of the process that a temporary name identifies, or
+ * `undefined` if the name does not identify a process of this machine.
  */
 export function ownerOf(name: string): number | undefined {
   const [, owner = ""] = OWNED.exec(name) ?? [];
@@ -102,10 +103,9 @@ export function isRunning(pid: number): boolean | undefined {
 }
 
 /**
- * Returns whether a process is in a process group. Every running process is in
- * one. Returns `undefined` if the call for this check is not available. In
- * Deno, no other check of a process works without the permission to run
- * programs.
+ * Returns whether a process is in a process group, as every running process is.
+ * Returns `undefined` if the runtime cannot call `getpgid`. In Deno, no other
+ * check of a process works without the permission to run programs.
  */
 function hasGroup(pid: number): boolean | undefined {
   calls ??= loadLibrary({ getpgid: ["i32"] }) ?? null;
@@ -114,7 +114,9 @@ function hasGroup(pid: number): boolean | undefined {
 
 let calls: { getpgid: (...words: unknown[]) => number } | null | undefined;
 
-/** Returns the FNV-1a hash of the machine's name as eight hexadecimal digits. */
+/**
+ * Returns the FNV-1a hash of the machine's name, as eight hexadecimal digits.
+ */
 function machine(): string {
   return known ??= hashName();
 }
@@ -128,8 +130,8 @@ function hashName(): string {
 
 /**
  * Returns the machine's name. If the runtime is not permitted to read the name,
- * returns a random name that no other process uses, so that no other process
- * deletes the files of this process as abandoned.
+ * returns a random name that no other process uses. Other processes then treat
+ * the files of this process as files of another machine.
  */
 function hostname(): string {
   try {

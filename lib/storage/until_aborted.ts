@@ -2,14 +2,13 @@ import { checkAborted } from "../bytes/abort.ts";
 import type { Storage, StoredObject } from "./storage.ts";
 
 /**
- * Returns a storage whose reads, writes and listings end with an error of code
- * `aborted` when a signal fires, so that the signal need not be passed to each
- * function that uses the storage. After the signal has fired, the returned
- * storage does not delete objects either, so cleanup after an abort must use
- * the original storage. A call that passes its own signal uses only that
- * signal.
+ * Returns a storage with `get`, `put` and `list` methods that end with an error
+ * of code `aborted` when a signal fires, so that the signal need not be passed
+ * to each function that uses the storage. After the signal has fired, `delete`
+ * also throws this error, so cleanup after an abort must use the original
+ * storage. A call that passes its own signal uses only that signal.
  *
- * @param storage The storage that the result uses.
+ * @param storage The original storage.
  * @param signal The signal. If it is `undefined`, the storage itself is
  *   returned.
  */
@@ -41,8 +40,8 @@ export function untilAborted(
 }
 
 /**
- * Yields the objects of a listing. When the signal fires, the listing ends with
- * an error of code `aborted`, even if the storage does not respond.
+ * Yields the objects that a storage lists. When the signal fires, throws an
+ * error of code `aborted`, even if the storage does not respond.
  */
 async function* listUntil(
   list: AsyncIterable<StoredObject>,
@@ -70,7 +69,7 @@ async function* listUntil(
     }
   } finally {
     signal.removeEventListener("abort", onAbort);
-    // The storage might never respond, so the end of the listing is not
+    // The storage might never respond, so the result of `return` is not
     // awaited.
     if (!isOver) iterator.return?.()?.catch(() => {});
   }

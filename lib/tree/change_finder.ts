@@ -9,29 +9,30 @@ import { makeDirectory, makeFile, makeLink, makeSpecial } from "./to_json.ts";
 import { isSameXattrs } from "./xattrs.ts";
 
 /**
- * The maximum rounding error, in nanoseconds, of the times that a runtime sets
- * without system calls. Two times that differ by less than this count as equal.
+ * The difference, in nanoseconds, below which two times count as equal. Not
+ * every runtime can set times exactly.
  */
 const MAX_ROUNDING_NS = 1000n;
 
 /**
  * The position of each 32-bit word in the row of a change, and the number of
  * words in a row. The words are the code of the change, the number of the new
- * entry and the number of the old entry. A created entry has no old entry.
- * Created entries that directly follow each other share one row. Its third word
- * is the number of these entries, not counting the first.
+ * entry and the number of the old entry. Created entries that directly follow
+ * each other share one row. In this row, the second word is the number of the
+ * first entry, and the third word is the number of further entries.
  */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
 const UPDATED = 1;
 /**
- * The code for a file that was renamed or copied. The two cases can be told
- * apart only at the end of the comparison, when all deletions are known.
+ * The code for a file that was renamed or copied. These two cases can be
+ * distinguished only at the end of the comparison, when all deletions are
+ * known.
  */
 const MOVED = 2;
 const TOUCHED = 3;
 const DELETED = 4;
-/** The code for a path whose hard links changed and whose content did not. */
+/** The code for a path with changed hard links and unchanged content. */
 const RELINKED = 5;
 /**
  * The number that is added to the code of a change if the path is a directory.
@@ -49,22 +50,25 @@ const NO_ENTRIES: EntryIndex = {
 
 /**
  * A comparison of two states of a directory. The changes are found while the
- * entries of the new state arrive one by one. Each change is stored as a few
- * numbers, because there can be millions of changes.
+ * entries of the new state are added one by one. Each change is stored as a few
+ * numbers to save memory, because there can be millions of changes.
  */
 export class ChangeFinder {
   /** The old state; empty after `finish`. */
   #old: EntryIndex;
-  /** The old entries that have changed. Complete after `finish`. */
+  /**
+   * The entries of the old state. `finish` can reduce them to those that have
+   * changed.
+   */
   #changed: Pick<EntryIndex, "at" | "path">;
   readonly #find: (path: string) => HashedEntry | undefined;
   readonly #rows = new WordRows(WORD.length);
   /**
-   * A map from the row of a file's change to the path that had the file's
-   * content in the old state.
+   * A map from the number of the row of a file's change to the path that had
+   * the file's new content in the old state.
    */
   readonly #from = new Map<number, string>();
-  /** The deleted paths whose content was found at another path. */
+  /** The deleted paths of files with content that was found at other paths. */
   #gone = new Set<string>();
   /**
    * The paths that were skipped when the new state was read. They do not count
@@ -79,8 +83,8 @@ export class ChangeFinder {
    * Makes a finder.
    *
    * @param old The old state, which is empty for a full backup.
-   * @param find Called with a path of the new state. Returns the entry that was
-   * added for this path.
+   * @param find Called with the target of a hard link. Returns the entry that
+   * was added for this path, if there is one.
    */
   constructor(
     old: EntryIndex,
@@ -97,8 +101,8 @@ export class ChangeFinder {
   }
 
   /**
-   * Adds the next entry of the new state, in path order. Entries are numbered
-   * from 0.
+   * Adds the next entry of the new state. The entries must be added in path
+   * order. They are numbered from 0.
    */
   add(entry: HashedEntry): void {
     const number = this.#entries++;
@@ -129,7 +133,7 @@ export class ChangeFinder {
    * Ends the comparison. Call it after the last entry of the new state has been
    * added. The paths that are only in the old state are recorded as deletions.
    * Afterwards, only the old entries that have changed are still used. If the
-   * old state can select them, the memory of the others can be freed.
+   * old state has `select`, the caller can then close the old state.
    *
    * @param skipped The paths that were skipped when the new state was read.
    * `counts` does not count these paths or the paths below them as deleted,
@@ -234,7 +238,7 @@ export class ChangeFinder {
     }
   }
 
-  /** Yields the number of the old entry of each change that has one. */
+  /** Yields the numbers of the old entries of all changes. */
   *#oldNumbers(): Generator<number> {
     for (let row = 0; row < this.#rows.length; row++) {
       const what = this.#rows.get(row, WORD.change) & ~DIRECTORY;
@@ -329,9 +333,9 @@ export class ChangeFinder {
   }
 
   /**
-   * Returns whether the file, pipe or device that a hard link names is the same
-   * as before. If the file, pipe or device was replaced, all hard links to it
-   * must be made again. Also returns `true` for an entry that is not a hard
+   * Returns whether the file, pipe or device that a hard link points to is the
+   * same as before. If the file, pipe or device was replaced, all hard links to
+   * it must be made again. Also returns `true` for an entry that is not a hard
    * link.
    */
   #isLinkedSame({ kind, target }: HashedEntry): boolean {
@@ -362,8 +366,8 @@ function isSameNode(
 }
 
 /**
- * Returns whether two times differ by less than a microsecond, the maximum
- * rounding error of the runtime.
+ * Returns whether two times differ by less than a microsecond. Not every
+ * runtime can set times more exactly.
  *
  * @param one A time in nanoseconds since 1970.
  * @param other Another time in nanoseconds since 1970.

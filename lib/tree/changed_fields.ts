@@ -3,8 +3,8 @@ import type { HashedEntry } from "./entry_line.ts";
 import { isSameXattrs } from "./xattrs.ts";
 
 /**
- * A field in which two states of a path differ. `content` means the size, the
- * SHA-256 and the holes of a file.
+ * A field in which two states of a path differ. `content` stands for the size,
+ * the SHA-256 and the holes of a file.
  */
 export type EntryField =
   | "kind"
@@ -18,9 +18,9 @@ export type EntryField =
   | "mtime";
 
 /**
- * Returns the fields in which two states of a path differ, by the rules of a
- * `DiffIndex`: times that differ by less than a microsecond are equal, and
- * extended attributes that were not read for the new state are unchanged.
+ * Returns the fields in which two states of a path differ. As in a `DiffIndex`,
+ * times that differ by less than a microsecond count as equal, and extended
+ * attributes that were not read for the new state count as unchanged.
  *
  * @param entry The new state.
  * @param before The old state.

@@ -12,17 +12,19 @@ import { lstat } from "./stat.ts";
 
 /**
  * Checks that a directory is in the state that a difference starts from. Paths
- * that the difference changes, deletes or copies from must have their old kind,
- * link target and content. Their modes, times and owners may differ. The
- * content of a path is not read if only the mode, time, owner or extended
- * attributes of the path change. Paths that the difference creates must not
- * exist. These checks prevent the loss of data that is not in a backup.
+ * that the difference changes or deletes must have their old kind, link target,
+ * device number and content. The content of a path is not read if only the
+ * mode, time, owner or extended attributes of the path change. Files that the
+ * difference renames or copies must have their old content. Paths that the
+ * difference creates must not exist. Modes, times, owners and extended
+ * attributes are not compared. These checks prevent the loss of data that is
+ * not in a backup.
  *
  * @param root The path of the directory.
  * @param diff The difference that is to be applied.
- * @throws {DeltarError} `mismatch`, with the first path that differs, if the
- * directory is in a different state; `unsafe` if a folder above a path is a
- * symlink or a path leads out of the directory.
+ * @throws {DeltarError} `mismatch`, with the path, if a path is in a different
+ * state; `unsafe` if a folder above a path is a symlink or a path leads out of
+ * the directory.
  * @throws {Error} The system's error, with its `code`, if a path cannot be
  * read.
  */
@@ -123,7 +125,7 @@ function isFolder(root: string, path: string): boolean {
 
 /**
  * Returns the kind of the entry at a path, or `undefined` if the path does not
- * exist. Links are not followed.
+ * exist. A symlink at the path is not followed.
  */
 function kindAt(root: string, path: string): string | undefined {
   checkFolders(root, path);

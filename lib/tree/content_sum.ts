@@ -6,14 +6,14 @@ import { CondensedFile, findData } from "./sparse.ts";
 import type { ExpectedContent } from "./write_content.ts";
 
 /**
- * Returns whether an open file has the given content. The checksum is computed
- * from all bytes of the file or, for the content of a sparse file, from the
+ * Returns whether an open file has the given content. The SHA-256 is computed
+ * from all bytes of the file or, if a sparse file is expected, from the
  * condensed form. If the content has more than 1 MiB, the function yields after
- * each part of the file that it reads.
+ * each part of the file that it reads, so that the caller can let other tasks
+ * run.
  *
  * @param file The open file.
- * @param content The expected content. If the file is larger, at least one
- * additional byte is read, so the checksums differ.
+ * @param content The expected content.
  * @param buffer A buffer of more than 1 MiB. Default: a new buffer.
  * @throws The error of the system, with its `code`, if the file cannot be read.
  */

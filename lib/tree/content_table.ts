@@ -1,16 +1,16 @@
 import { fillHex } from "../bytes/hex.ts";
 import type { EntryRows } from "./entry_rows.ts";
 
-/** The minimum number of slots. */
+/** The minimum number of slots of a table. */
 const MIN_SLOTS = 1 << 10;
 
 /**
  * A hash table that finds files by the SHA-256 of their content. It takes 8 to
- * 16 bytes for each distinct content.
+ * 16 bytes for each file that is expected or added, and at least 4 KiB.
  */
 export class ContentTable {
   readonly #entries: EntryRows;
-  /** The numbers of files, each increased by one; 0 is a free slot. */
+  /** For each slot, the number of the file plus one; 0 for a free slot. */
   #slots: Uint32Array;
   #used = 0;
   readonly #sum = new Uint8Array(32);
@@ -19,7 +19,8 @@ export class ContentTable {
   /**
    * Makes an empty table.
    *
-   * @param entries The entries. The table stores numbers of these entries.
+   * @param entries The entries of the files. A file's number is the number of
+   * its entry.
    * @param expected The number of files that are likely to be added. Default:
    * 0.
    */
@@ -30,8 +31,8 @@ export class ContentTable {
   }
 
   /**
-   * Adds a file. If a file with the same content was added before, the table
-   * keeps the earlier file.
+   * Adds the file with the given number. If a file with the same content was
+   * added before, the table keeps only the earlier file.
    */
   add(number: number): void {
     if (2 * ++this.#used > this.#slots.length) this.#grow();
@@ -56,7 +57,7 @@ export class ContentTable {
     return this.#slots[this.#slot()] - 1;
   }
 
-  /** Frees the memory of the table, which cannot be used after that. */
+  /** Frees the memory of the table. The table cannot be used afterwards. */
   close(): void {
     this.#slots = new Uint32Array(0);
   }
@@ -73,7 +74,10 @@ export class ContentTable {
     for (const number of numbers) if (number > 0) this.#put(number - 1);
   }
 
-  /** Returns the slot of the SHA-256 in `#sum`, or the free slot for it. */
+  /**
+   * Returns the number of the slot that has the file with the SHA-256 in
+   * `#sum`, or of the free slot for this file.
+   */
   #slot(): number {
     const mask = this.#slots.length - 1;
     for (let slot = this.#sumWords[0] & mask;; slot = slot + 1 & mask) {

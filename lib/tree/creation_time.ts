@@ -5,8 +5,8 @@ import { asWideText, attributeList, FSOPT_NOFOLLOW } from "./system_forms.ts";
 import { PLATFORM } from "./this_system.ts";
 
 /**
- * A function that sets the creation time of the entry at a path and returns
- * whether the system allowed it. A symlink is not followed.
+ * A function that sets the creation time of the entry at a path, and returns
+ * whether the system has set the time. A symlink is not followed.
  *
  * @param path The path, in the syntax of the operating system.
  * @param btime The time, in nanoseconds since 1970.
@@ -36,14 +36,14 @@ export function creationTimeSetter(): CreationTimeSetter | undefined {
 let setter: CreationTimeSetter | undefined;
 let isLoaded = false;
 
-/** The right to change the times of a file (`winnt.h`). */
+/** The right to change the times and attributes of a file (`winnt.h`). */
 const FILE_WRITE_ATTRIBUTES = 0x100;
 /**
- * The flags that let other programs read, write and delete the file
- * (`winnt.h`).
+ * The flags that let other programs read, write and delete the file while it is
+ * open (`winnt.h`).
  */
 const FILE_SHARE_ALL = 7;
-/** The value that opens a file only if it exists (`fileapi.h`). */
+/** The option to open a file only if it exists (`fileapi.h`). */
 const OPEN_EXISTING = 3;
 /**
  * The flags for opening folders, and for opening a symlink instead of its
@@ -55,7 +55,7 @@ const INVALID_HANDLE = 2n ** 64n - 1n;
 
 /**
  * Returns a setter that calls `SetFileTime` of `kernel32.dll` on Windows, or
- * `undefined` if the runtime cannot call this library.
+ * `undefined` if the runtime cannot call functions of this library.
  */
 function loadForWindows(): CreationTimeSetter | undefined {
   const calls = loadSystemCalls("win32", "kernel32.dll", {
@@ -84,7 +84,8 @@ function loadForWindows(): CreationTimeSetter | undefined {
       return calls.SetFileTime(handle, time, 0n, 0n) !== 0;
     } finally {
       calls.CloseHandle(handle);
-      // Wine removes the attributes of a file when its time is set.
+      // When a file's time is set, Wine removes the file's attributes, so the
+      // attributes are set again.
       if (calls.GetFileAttributesW(name) !== attributes) {
         calls.SetFileAttributesW(name, attributes >>> 0);
       }
@@ -92,12 +93,12 @@ function loadForWindows(): CreationTimeSetter | undefined {
   });
 }
 
-/** The bit of the creation time in `commonattr` (`sys/attr.h`). */
+/** The bit for the creation time in the field `commonattr` (`sys/attr.h`). */
 const ATTR_CMN_CRTIME = 0x200;
 
 /**
  * Returns a setter that calls `setattrlist` of the system library on macOS, or
- * `undefined` if the runtime cannot call this library.
+ * `undefined` if the runtime cannot call functions of this library.
  */
 function loadForMac(): CreationTimeSetter | undefined {
   const calls = loadSystemCalls("darwin", "/usr/lib/libSystem.B.dylib", {
@@ -126,7 +127,7 @@ export function asTimespec(time: bigint): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** The time from 1601 to 1970, in units of 100 ns. */
+/** The time from the start of 1601 to the start of 1970, in units of 100 ns. */
 const TICKS_TO_1970 = 116_444_736_000_000_000n;
 
 /**

@@ -37,7 +37,9 @@ export interface CreatedChange {
   entry: HashedEntry;
 }
 
-/** A change of a path's content, link target or kind. */
+/**
+ * A change of a path's kind, content, link target, device number or hard links.
+ */
 export interface UpdatedChange {
   /** The kind of change. */
   change: "updated";
@@ -45,7 +47,7 @@ export interface UpdatedChange {
   entry: HashedEntry;
   /** The old entry. */
   before: HashedEntry;
-  /** The path that had this content in the old state, if any. */
+  /** The path that had the new content in the old state, if any. */
   from?: string;
   /**
    * Whether only the hard links of the path changed. Such a path counts as
@@ -55,8 +57,8 @@ export interface UpdatedChange {
 }
 
 /**
- * A new path with content that another path had in the old state. This content
- * is not stored again.
+ * A new path with content that another path had in the old state. A backup does
+ * not store this content again.
  */
 export interface MovedChange {
   /** `renamed` if the other path was deleted, otherwise `copied`. */
@@ -94,11 +96,14 @@ export interface ChangeCounts {
   created: number;
   /** The number of new directories. */
   createdDirs: number;
-  /** The number of paths whose content, link target or kind changed. */
+  /**
+   * The number of paths with a changed kind, content, link target or device
+   * number.
+   */
   updated: number;
   /**
-   * The number of paths with unchanged content whose mode, time, owner,
-   * extended attributes or hard links changed.
+   * The number of paths with unchanged content, but with a changed mode, time
+   * or owner, or with changed extended attributes or hard links.
    */
   touched: number;
   /**
@@ -211,7 +216,7 @@ export class DiffIndex {
     return this.#paths("created", (kind) => kind === "directory");
   }
 
-  /** The paths whose content, link target or kind changed. */
+  /** The paths with a changed kind, content, link target or device number. */
   get updated(): string[] {
     return this.changes.filter((change) =>
       change.change === "updated" && !change.isLinkOnly
@@ -219,8 +224,8 @@ export class DiffIndex {
   }
 
   /**
-   * The paths with unchanged content whose mode, time, owner, extended
-   * attributes or hard links changed.
+   * The paths with unchanged content, but with a changed mode, time or owner,
+   * or with changed extended attributes or hard links.
    */
   get touched(): string[] {
     return this.changes.filter(isTouched).map(pathOf);
@@ -251,7 +256,10 @@ export class DiffIndex {
     return this.#moved("copied");
   }
 
-  /** Whether no path has changed. The directory itself is not compared. */
+  /**
+   * Whether the difference has no changes. A change of only the directory
+   * itself does not count.
+   */
   get isEmpty(): boolean {
     for (const _ of this.#source) return false;
     return true;
@@ -287,7 +295,8 @@ export class DiffIndex {
   }
 
   /**
-   * Stores the difference in a file. The file appears whole or not at all.
+   * Stores the difference in a file, and replaces the file if it exists. The
+   * file is never incomplete.
    *
    * @param file The path, in the syntax of the operating system.
    * @param options A signal that aborts the writing.
@@ -369,7 +378,10 @@ export function* compareSteps(
   return new DiffIndex(changes, index.root, finder.counts());
 }
 
-/** Reads the bytes of a stored difference, line by line. */
+/**
+ * Decodes a stored difference. Yields after each line, so that the caller can
+ * let other tasks run.
+ */
 function* decodeSteps(
   bytes: Uint8Array,
   object: string,

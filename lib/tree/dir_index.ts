@@ -53,8 +53,8 @@ const EMPTY_ROOT: Metadata = withJson({
 /**
  * The state of a directory: its entries in path order, with the SHA-256 of each
  * file and the block checksums of each file that is large enough for deltas. To
- * find and store what changed, a backup needs only the index of the previous
- * backup.
+ * find and store the changes, a backup needs only the index of the previous
+ * backup, not the content of that backup.
  *
  * @example Index a directory, store the index and read it again
  * ```ts
@@ -92,7 +92,8 @@ export class DirIndex {
    * @param entries The entries, in path order.
    * @param root The state of the directory itself. Default: mode 0755, and 0
    * for the time and the owner.
-   * @param skipped The paths that were skipped or excluded.
+   * @param skipped The paths that were skipped or excluded, with the reasons.
+   * Default: none.
    */
   constructor(
     entries: readonly IndexEntry[],
@@ -146,18 +147,18 @@ export class DirIndex {
   }
 
   /**
-   * Returns the entry with a number.
+   * Returns the entry with the given number.
    *
-   * @param number The position in `entries`.
+   * @param number The position in `entries`, counted from 0.
    */
   at(number: number): IndexEntry {
     return this.entries[number];
   }
 
   /**
-   * Returns the path of the entry with a number.
+   * Returns the path of the entry with the given number.
    *
-   * @param number The position in `entries`.
+   * @param number The position in `entries`, counted from 0.
    */
   path(number: number): string {
     return this.entries[number].path;
@@ -172,7 +173,7 @@ export class DirIndex {
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
       // A map of all entries takes a lot of memory, so it is made only when the
-      // number of look-ups has reached 1/32 of the number of entries.
+      // number of lookups has reached 1/32 of the number of entries.
       if (this.#asked++ < this.entries.length / 32) return this.#search(path);
       this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
     }
@@ -289,7 +290,10 @@ export class DirIndex {
   }
 }
 
-/** Reads the bytes of an index file, line by line. */
+/**
+ * Decodes an index file. Yields after each line, so that the caller can let
+ * other tasks run.
+ */
 function* decodeSteps(
   bytes: Uint8Array,
   object: string,

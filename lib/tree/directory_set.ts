@@ -33,8 +33,8 @@ export function directorySet(directories: readonly string[]): DirectorySet {
       if (parent === common) {
         throw new DeltarError(
           "unsupported",
-          "the directories are on different drives; take a snapshot of each " +
-            "drive",
+          "the directories are on different drives; take a separate snapshot " +
+            "for each drive",
           { object: places.join(", ") },
         );
       }

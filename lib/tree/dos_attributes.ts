@@ -24,7 +24,10 @@ const NORMAL = 0x80;
  * "temporary", "offline" and "not content indexed" (`fileapi.h`).
  */
 const SETTABLE = 1 | HIDDEN | SYSTEM | 0x20 | 0x100 | 0x1000 | 0x2000;
-/** The attributes of a path that does not exist (`fileapi.h`). */
+/**
+ * The value that `GetFileAttributesW` returns for a path that does not exist
+ * (`fileapi.h`).
+ */
 const INVALID_ATTRIBUTES = 0xffff_ffff;
 
 /** Returns the value of {@linkcode DOS_ATTRIBUTES} for a file's attributes. */
@@ -85,7 +88,7 @@ function load(): ((path: string) => XattrAccess) | undefined {
 export interface FileAttributes {
   /** Returns the attributes. */
   read(): number;
-  /** Sets the attributes, and returns whether the system allowed it. */
+  /** Sets the attributes, and returns whether the system has set them. */
   write(attributes: number): boolean;
 }
 
@@ -134,7 +137,10 @@ export class DosAttributes implements XattrAccess {
     throw this.#error("ENOENT", "getxattr");
   }
 
-  /** Sets "hidden" and "system", and keeps the other attributes. */
+  /**
+   * Sets the attributes "hidden" and "system" to the given bits, and keeps the
+   * other attributes that can be set.
+   */
   #write(bits: number): void {
     const others = this.#read() & SETTABLE & ~(HIDDEN | SYSTEM);
     if (!this.#file.write(others | bits || NORMAL)) {

@@ -15,7 +15,7 @@ export type EntryKind =
 /** The kind of an entry that is a named pipe or a device. */
 export type SpecialKind = "fifo" | "block" | "character";
 
-/** The mode, time, owner and extended attributes of an entry. */
+/** The mode, times, owner and extended attributes of an entry. */
 export interface Metadata {
   /** The permission bits, from 0 to 0o7777. */
   mode: number;
@@ -85,7 +85,10 @@ export interface DirectoryEntry extends ContentlessEntry {
 export interface SymlinkEntry extends ContentlessEntry {
   /** The kind of the entry. */
   kind: "symlink";
-  /** The path that the link contains. It is not checked. */
+  /**
+   * The path that the link contains. It can be absolute or lead out of the
+   * root.
+   */
   target: string;
 }
 
@@ -123,7 +126,7 @@ export interface DeviceEntry extends ContentlessEntry {
  */
 export type SpecialEntry = FifoEntry | DeviceEntry;
 
-/** An entry of a tree that is not a file. */
+/** The entry of a directory, symlink, hard link, named pipe or device. */
 export type NonFileEntry =
   | DirectoryEntry
   | SymlinkEntry
@@ -190,7 +193,7 @@ const NAMES: Record<string, string> = {
   special: "socket",
 };
 
-/** The state by which a later walk recognizes that an entry is unchanged. */
+/** The fields that a walk adds to an entry. */
 export interface WalkedState {
   /**
    * The time of the last change of content or metadata, in nanoseconds since
@@ -200,10 +203,14 @@ export interface WalkedState {
   /** The inode number. */
   inode: bigint;
   /**
-   * Whether no field of the entry's state has changed since the previous walk.
+   * Whether the entry is known to be unchanged since the previous walk. Absent
+   * otherwise.
    */
   isKnown?: true;
-  /** Whether the entry is a file with more than one name. */
+  /**
+   * Whether the entry is one of several names of a file, named pipe or device.
+   * Absent otherwise.
+   */
   isLinked?: true;
 }
 
@@ -213,11 +220,11 @@ export type WalkedEntry = Entry & WalkedState;
 /** A file as a walk finds it. */
 export type WalkedFile = FileEntry & WalkedState;
 
-// Some reasons for skipping or excluding a path depend on more than the path
-// and the kind of its entry. For such a reason, either `unchanged_folders.ts`
-// must also compare the other facts, as it does for a size limit, or the walk
-// must flag the entry as doubtful. Otherwise, a snapshot would not notice that
-// the reason no longer applies.
+// Some reasons for skipping or excluding a path depend on facts other than the
+// path and the kind of the entry. `unchanged_folders.ts` must compare these
+// facts, as it compares the size with a size limit, or the walk must flag the
+// entry as doubtful. Otherwise, a snapshot would not notice that such a reason
+// no longer applies.
 /**
  * The reason why a path is skipped or excluded; see {@linkcode Skipped.reason}.
  */
@@ -260,8 +267,8 @@ export interface Skipped {
    * - `changed`: the path changed or was replaced before it was read
    *   completely, or its extended attributes could not be read; deltar stores
    *   the parts of the entry that it could read.
-   * - `lost`: the content of the path is damaged in the repository; only a
-   *   repair uses this reason.
+   * - `lost`: the content of the path was damaged in the repository, or purged
+   *   from it; only a repair or a purge uses this reason.
    * - `name`: the name is not valid Unicode or is reserved for deltar, so an
    *   index cannot contain it.
    * - `absent`: the path did not exist; only a safety snapshot uses this

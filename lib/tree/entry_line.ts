@@ -20,7 +20,7 @@ import {
 } from "./to_json.ts";
 import { decodeXattrs } from "./xattrs.ts";
 
-/** A file with the SHA-256 of its content. */
+/** The entry of a file, with the SHA-256 of the file's content. */
 export interface HashedFileEntry extends FileEntry {
   /**
    * The SHA-256 of the content, or of the condensed form of a sparse file, in
@@ -46,15 +46,15 @@ export function storedSize({ size, sparse }: HashedFileEntry): number {
 export type HashedEntry = HashedFileEntry | NonFileEntry;
 
 /**
- * The version of listings with entries that a reader of version 1 cannot read:
- * named pipes, devices, and names that are not valid UTF-8.
+ * The version of a listing that contains a named pipe, a device, or a path or
+ * target that is not valid UTF-8. Version 1 does not allow them.
  */
 export const LATER_VERSION = 2;
 
 /**
  * Returns the version of a listing with these entries: `LATER_VERSION` if one
- * of them is a named pipe or a device or has a name that is not valid UTF-8, 1
- * otherwise.
+ * of them is a named pipe or a device, or has a path or target that is not
+ * valid UTF-8; otherwise 1.
  */
 export function versionOf(
   entries: Iterable<{ kind: string; path: string; target?: string }>,
@@ -76,10 +76,10 @@ export function hasRawName(
 }
 
 /**
- * Adds a field `raw` to a line if a path in one of the given fields is not
- * valid UTF-8. Returns any other line unchanged. `raw` has the bytes of each
- * path that is not valid UTF-8, because `jq` cannot read these bytes from the
- * path itself.
+ * Returns a line with an additional field `raw` if a path in one of the given
+ * fields is not valid UTF-8; otherwise returns the line itself. `raw` has the
+ * bytes of each such path with octal escapes, because `jq` cannot read these
+ * bytes from the path.
  */
 export function addRaw(line: Line, ...fields: string[]): Line {
   const raw = fields.flatMap((field) => {
@@ -138,7 +138,7 @@ export function encodeMetadata(metadata: Metadata): Line {
 }
 
 /**
- * Returns the entry in a line of a listing, and validates every field.
+ * Returns the entry in a line of a listing, and validates its fields.
  *
  * @param line The line.
  * @param object The name of the file, for errors.
@@ -200,8 +200,8 @@ function decodeDevice(value: unknown): DeviceNumber | undefined {
 }
 
 /**
- * Returns the metadata in a line that `encodeMetadata` made, and validates
- * every field.
+ * Returns the metadata in a line that `encodeMetadata` made, and validates its
+ * fields.
  *
  * @param line The line.
  * @param object The name of the file, for errors.

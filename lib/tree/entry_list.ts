@@ -20,7 +20,8 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
    * walk's `StateWriter`.
    * @param isOther Whether the entry differs from its state in the
    * `StateWriter`, because the file changed before it was read.
-   * @param facts The facts that the file's reader collected, if it was read.
+   * @param facts The facts that the file's reader collected; `undefined` if no
+   * file was read.
    */
   add(
     entry: IndexEntry,
@@ -38,13 +39,15 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
 }
 
 /**
- * The entries that a walk has found so far, in path order. Their states are in
- * the walk's `StateWriter`.
+ * The entries of a directory that have been found so far. Their states are in a
+ * `StateWriter`.
  */
 export class EntryList extends EntryRows<StateWriter> {
   readonly #isFlat: boolean;
   /**
    * The folders that can contain the next entry, each inside the previous one.
+   * `inside` is the path of the folder with a `/` at the end. `number` is the
+   * number of the folder's entry.
    */
   readonly #open: { inside: string; number: number }[] = [];
 
@@ -112,7 +115,12 @@ export class EntryList extends EntryRows<StateWriter> {
     this.#open.push({ inside, number: last });
   }
 
-  /** Returns the number of the folder that contains the next path. */
+  /**
+   * Returns the number of the folder that contains the next entry; see
+   * {@linkcode ROOT}.
+   *
+   * @param path The path of the next entry.
+   */
   #folderOf(path: string): number {
     let folder = this.#open.at(-1);
     while (folder !== undefined && !path.startsWith(folder.inside)) {

@@ -8,9 +8,9 @@ import type { FileStat } from "./statx.ts";
 import { makeDirectory, makeFile } from "./to_json.ts";
 
 /**
- * The offsets, in 32-bit words, of the values of an entry, and the number of
- * words of each entry. The values are the number of the first word of the
- * entry's state, the number of its folder, and its SHA-256.
+ * The offsets of the values in the row of an entry, and the `length` of a row,
+ * in 32-bit words. The values are the number of the first word of the entry's
+ * state, the number of the entry's folder, and the SHA-256 of a file.
  */
 export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
 /** The folder number that stands for the root. */
@@ -21,13 +21,16 @@ export interface StoredEntries {
   /** Ten 32-bit words for each entry, in path order. See `WORDS`. */
   bytes: Uint8Array;
   /**
-   * The number and the JSON line of each entry that its state does not fully
-   * describe.
+   * The number and the JSON line of each entry that is not fully described by
+   * its state.
    */
   odd: [number, Line][];
 }
 
-/** The states of entries. A state is found by the number of its first word. */
+/**
+ * The states of entries. `place` is the number of the first word of an entry's
+ * state.
+ */
 export interface EntryStates {
   /** Returns the part of an entry's state that an index keeps. */
   basics(place: number): Metadata & Pick<FileStat, "kind" | "size">;
@@ -36,9 +39,10 @@ export interface EntryStates {
 }
 
 /**
- * Entries of a directory, without their block checksums. Each entry takes 40
- * bytes. An entry that its state does not fully describe also takes an object.
- * Names, modes and times stay in the states.
+ * Entries of a directory, without their block checksums. Each entry has a row
+ * of 40 bytes. An entry that is not fully described by its state also has an
+ * object. The other entries have their names, modes and times only in their
+ * states.
  */
 export class EntryRows<States extends EntryStates = EntryStates> {
   /** The states of the entries. */
@@ -46,10 +50,10 @@ export class EntryRows<States extends EntryStates = EntryStates> {
   /** A row for each entry. See `WORDS`. */
   protected readonly rows: WordRows;
   /**
-   * A map from the number of an entry to the entry, for the entries that their
-   * state does not fully describe: links, sparse files, named pipes, devices,
-   * files that changed before they were read, and entries with extended
-   * attributes.
+   * A map from the number of an entry to the entry, for the entries that are
+   * not fully described by their states: links, sparse files, named pipes,
+   * devices, files that changed before they were read, and entries with
+   * extended attributes.
    */
   protected readonly odd: Map<number, HashedEntry>;
   #folder = { number: ROOT, path: "" };
@@ -61,7 +65,8 @@ export class EntryRows<States extends EntryStates = EntryStates> {
    *
    * @param states The states of the entries.
    * @param rows The rows of the entries; see `WORDS`.
-   * @param odd The entries that their state does not fully describe, by number.
+   * @param odd A map from the number of an entry to the entry, for the entries
+   * that are not fully described by their states.
    */
   constructor(
     states: States,
@@ -78,7 +83,7 @@ export class EntryRows<States extends EntryStates = EntryStates> {
     return this.rows.length;
   }
 
-  /** Returns the entry with a number. */
+  /** Returns the entry with the given number. */
   at(number: number): HashedEntry {
     const odd = this.odd.get(number);
     if (odd !== undefined) return odd;
@@ -90,7 +95,7 @@ export class EntryRows<States extends EntryStates = EntryStates> {
       : makeFile(path, basics, basics.size, this.sha256(number));
   }
 
-  /** Returns the path of the entry with a number. */
+  /** Returns the path of the entry with the given number. */
   path(number: number): string {
     const odd = this.odd.get(number);
     if (odd !== undefined) return odd.path;
@@ -103,22 +108,25 @@ export class EntryRows<States extends EntryStates = EntryStates> {
     return `${this.#folder.path}/${name}`;
   }
 
-  /** Returns the number of the first word of an entry's state. */
+  /** Returns the position of an entry's state in `states`, in 32-bit words. */
   place(number: number): number {
     return this.rows.get(number, WORDS.state);
   }
 
-  /** Returns the number of an entry's folder; see {@linkcode ROOT}. */
+  /**
+   * Returns the number of the folder that contains an entry;
+   * {@linkcode ROOT} for the root.
+   */
   folder(number: number): number {
     return this.rows.get(number, WORDS.folder);
   }
 
-  /** Returns the SHA-256 of the file with a number, in hexadecimal. */
+  /** Returns the SHA-256 of the file with the given number, in hexadecimal. */
   sha256(number: number): string {
     return toHex(this.sumOf(number));
   }
 
-  /** Returns the 32 bytes of the SHA-256 of the file with a number. */
+  /** Returns the 32 bytes of the SHA-256 of the file with the given number. */
   sumOf(number: number): Uint8Array {
     return this.rows.bytes(number, WORDS.sha256, 32);
   }

@@ -71,7 +71,7 @@ export async function writeFileAtomic(
  * @param file The path, in the syntax of the operating system.
  * @param signal A signal. If it has fired, nothing is read.
  * @param most The maximum size in bytes. Default: 1 GiB.
- * @throws {DeltarError} `not-found` if the file is absent, `limit` if the file
+ * @throws {DeltarError} `not-found` if the file does not exist, `limit` if it
  * is larger than `most`, `aborted` if the signal has fired, `io` if the file
  * cannot be read.
  */

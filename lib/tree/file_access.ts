@@ -28,8 +28,8 @@ export class FileAccess implements RandomAccess {
   /**
    * See {@linkcode RandomAccess.read}.
    *
-   * @throws {DeltarError} `truncated` if the file became shorter after it was
-   * opened.
+   * @throws {DeltarError} `truncated` if the file has fewer than
+   * `offset + length` bytes, for example because it became shorter.
    * @throws {Error} The system's error, with its `code`, if the file cannot be
    * read.
    */

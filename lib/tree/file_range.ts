@@ -2,25 +2,28 @@ import { DeltarError } from "../bytes/errors.ts";
 import { fs } from "../bytes/node.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
-/** The number of bytes of each page of a range, except the last page. */
+/** The size in bytes of each page of a range. The last page can be smaller. */
 export const PAGE_BYTES: number = 1 << 16;
 /**
- * The number of bytes of the checksum of a page. It is the beginning of the
- * page's SHA-256.
+ * The size in bytes of the checksum of a page. The checksum is the beginning of
+ * the page's SHA-256.
  */
 const SUM_BYTES = 16;
-/** The maximum number of bytes that are read at a time. */
+/** The maximum number of bytes that one system call reads. */
 const MAX_READ_BYTES = 2 ** 30;
 
 /**
- * A range of an open file that is read page by page, again and again. The range
- * has a checksum of each page, so it notices if the file was overwritten. The
- * file can be replaced or deleted in the meantime.
+ * A range of an open file that is read in pages. The range has a checksum of
+ * each page, to detect that the file was overwritten. The pages can still be
+ * read after another file has replaced the file, or the file was deleted.
  */
 export class FileRange implements Disposable {
   /** The length of the range in bytes. */
   readonly length: number;
-  /** Whether a page could not be read, or had other bytes than before. */
+  /**
+   * Whether a page could not be read or did not match its checksum, or there
+   * was too little memory for the range.
+   */
   isBroken = false;
   readonly #start: number;
   readonly #sums: Uint8Array;
@@ -100,8 +103,8 @@ export class FileRange implements Disposable {
   [Symbol.dispose](): void {
     const file = this.#file;
     if (file === undefined) return;
-    // If closing fails, the system can give the number to another file, so it
-    // must not be closed again.
+    // Even if closing fails, the system can give the descriptor to another
+    // file. A second attempt could then close that file.
     this.#file = undefined;
     try {
       fs.closeSync(file);
@@ -119,9 +122,9 @@ function sumOf(page: Uint8Array): Uint8Array {
  * Fills an array with bytes of an open file.
  *
  * @param file The descriptor of the file.
- * @param target The array. A system reads at most 2 GiB at a time, so a larger
- * array is filled in several steps.
- * @param offset The offset of the first byte in the file.
+ * @param target The array. An array of more than 1 GiB is filled in several
+ * steps, because a system call can read at most 2 GiB.
+ * @param offset The offset of the first byte in the file, in bytes.
  * @throws {DeltarError} `io` if the file cannot be read; `truncated` if the
  * file ends before the array is full.
  */

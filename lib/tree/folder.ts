@@ -192,9 +192,9 @@ export interface Folder {
    */
   sync(): Promise<void>;
   /**
-   * Flushes the whole file system to the disk. Returns `false` if the system
-   * cannot do so. The method does not block the event loop if the runtime can
-   * make the call on another thread.
+   * Flushes the whole file system to the disk. Returns `false` if the system or
+   * the runtime cannot do so. The method does not block the event loop if the
+   * runtime can make the call on another thread.
    */
   syncFileSystem(): Promise<boolean>;
   /**
@@ -209,7 +209,10 @@ export interface Folder {
   close(): void;
 }
 
-/** An open file. It is a regular file unless `openUnseen` opened it. */
+/**
+ * An open file. Only a file that `openUnseen` opened can be something other
+ * than a regular file.
+ */
 export interface OpenFile {
   /** The path by which the file was opened, for messages. */
   readonly place: string;
@@ -224,9 +227,11 @@ export interface OpenFile {
    */
   read(buffer: Uint8Array, offset: number): number;
   /**
-   * Returns the next range with data at or after an offset, or `undefined` if
-   * there is no such range. The offsets are in bytes. Where the system does not
-   * report holes, the rest of the file counts as data, and `end` is `Infinity`.
+   * Returns the next range with data at or after an offset in bytes, or
+   * `undefined` if there is no such range. `start` is the offset of the first
+   * byte of the range, and `end` is the offset after its last byte. Where the
+   * system does not report holes, the rest of the file counts as data, and
+   * `end` is `Infinity`.
    */
   nextData(offset: number): { start: number; end: number } | undefined;
   /** Writes all of `bytes` at an offset in bytes. */
@@ -264,7 +269,10 @@ export function isSameFile(left: Identity, right: Identity): boolean {
   return left.inode === right.inode && left.device === right.device;
 }
 
-/** Returns whether a name is one segment of a path, and not `.` or `..`. */
+/**
+ * Returns whether a name can be the name of an entry: it is not empty, `.` or
+ * `..`, and has no `/` and no NUL.
+ */
 export function isName(name: string): boolean {
   return name !== "" && name !== "." && name !== ".." &&
     !name.includes("/") && !name.includes("\0");

@@ -130,11 +130,14 @@ const timeBytes = new Uint8Array(times.buffer);
 
 let calls: SystemCalls | undefined;
 let isLoaded = false;
-/** The call that makes pipes and devices; `null` until it is loaded. */
+/**
+ * The call that creates pipes and devices; `null` before the first attempt to
+ * load it, `undefined` if it is not available.
+ */
 let nodeCalls: ReturnType<typeof loadNodeCalls> | null = null;
 /**
  * The calls that can take a long time because they wait for a disk; `null`
- * until they are loaded.
+ * before the first attempt to load them, `undefined` if they are not available.
  */
 let aside: ReturnType<typeof loadDiskCalls> | null = null;
 
@@ -160,9 +163,9 @@ async function doneAside(
 }
 
 /**
- * Flushes a file on one of Bun's existing threads, and returns whether the
- * flush succeeded. Starting another thread would take as long as restoring a
- * file.
+ * Flushes a file or folder on one of Bun's existing threads, and returns
+ * whether the flush succeeded. Starting another thread would take as long as
+ * restoring a file.
  */
 function flushOnPool(fd: number): Promise<boolean> {
   return new Promise((resolve) => fs.fsync(fd, (error) => resolve(!error)));
@@ -235,7 +238,10 @@ class CallFolder implements Folder {
     this.place = place;
   }
 
-  /** The descriptor. Reading it after `close` throws `EBADF`. */
+  /**
+   * The descriptor of the folder. After `close`, getting this property throws
+   * `EBADF`.
+   */
   get fd(): number {
     if (!this.#isOpen) throw systemError("EBADF", "close", this.place);
     return this.#at;
@@ -257,9 +263,10 @@ class CallFolder implements Folder {
   }
 
   is(identity: Identity): boolean {
-    // Comparing the inodes is enough, because a folder that replaced this one
-    // in a rename is on the same device. The roots of btrfs subvolumes are an
-    // exception: they all have the same inode, but different devices.
+    // If this folder was replaced in a rename, the other folder is on the same
+    // device and has another inode. Comparing the inodes is therefore enough.
+    // The roots of btrfs subvolumes are an exception: they all have the same
+    // inode, but different devices.
     return this.#inode > BTRFS_ROOT && this.#inode === identity.inode ||
       isSameFile(this.identity(), identity);
   }
@@ -471,8 +478,9 @@ class CallFolder implements Folder {
     const errno = lastErrno();
     const place = this.#path(name);
     if (errno !== ENOTSUP) throw errorOfNumber(errno, "chmod", place);
-    // Older C libraries reject `AT_SYMLINK_NOFOLLOW`. With them, the entry is
-    // opened without following a symlink, and its mode is set through `/proc`.
+    // Older C libraries reject `AT_SYMLINK_NOFOLLOW`. With such a library, the
+    // entry is opened without following a symlink, and its mode is set through
+    // `/proc`.
     const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
     const fd = openAt(this.fd, path, flags, 0, place);
     try {
@@ -744,8 +752,8 @@ class XattrsByDescriptor implements XattrAccess {
 }
 
 /**
- * The extended attributes of an entry that is reached by its name in an open
- * folder, through `/proc`. A symlink is not followed.
+ * The extended attributes of an open folder or of an entry in it, which are
+ * reached by a path below `/proc`. A symlink is not followed.
  */
 class XattrsByPath implements XattrAccess {
   readonly #path: string;
@@ -812,10 +820,10 @@ function putAttribute(name: string, call: string, place: string): Uint8Array {
 }
 
 /**
- * Copies the name at an offset of the listing to `firstPath`, with its NUL.
+ * Copies the name at an offset in the listing to `firstPath`, with its NUL. If
+ * the name is too long for `firstPath`, only its beginning is copied.
  *
- * @returns The offset after the name's last byte. If the name is too long for
- * `firstPath`, only its beginning is copied.
+ * @returns The offset in the listing after the name's last byte.
  */
 function copyName(start: number): number {
   let at = start;
@@ -834,8 +842,8 @@ function isDots(start: number): boolean {
 }
 
 /**
- * Opens a folder and returns its descriptor. A folder that this process may
- * enter but not list is opened too.
+ * Opens a folder and returns its descriptor. Also opens a folder that this
+ * process may enter but not list.
  */
 function openFolderAt(
   at: number,
@@ -875,7 +883,7 @@ function statOf(fd: number, place: string): FileStat {
   return readStatx(statView);
 }
 
-/** Fills `statBytes` with the `struct statx` of an open file. */
+/** Fills `statBytes` with the `struct statx` of an open file or folder. */
 function fillStat(fd: number, place: string): void {
   const wanted = STATX_MASK;
   if (system().statx(fd, empty, AT_EMPTY_PATH, wanted, statBytes) === 0) return;

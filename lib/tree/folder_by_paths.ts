@@ -28,8 +28,8 @@ import { errorAt, systemError } from "./system_error.ts";
 import type { XattrAccess } from "./xattrs.ts";
 
 /**
- * The flag that opens a file without access to its content. An unreadable file
- * can be opened with this flag too.
+ * The flag of Linux that opens a file or folder without access to its content.
+ * With this flag, no read permission is needed.
  */
 const O_PATH = 0o10000000;
 
@@ -388,7 +388,7 @@ class ProcFolder extends PathFolder {
   }
 
   protected override check(call: string): void {
-    // After `close`, the descriptor's number can belong to another folder.
+    // After `close`, the descriptor can belong to another file or folder.
     if (!this.#isOpen) throw systemError("EBADF", call, this.place);
   }
 
@@ -530,8 +530,8 @@ class PlainFolder extends PathFolder {
 }
 
 /**
- * Renames a file and replaces an existing file. On Windows, the existing file
- * is made writable first, because Windows does not replace a read-only file.
+ * Renames a file and replaces an existing file. Windows does not replace a
+ * read-only file, so such a file is made writable and the rename is repeated.
  */
 function renameOver(from: NodeFs.PathLike, to: NodeFs.PathLike): void {
   try {
@@ -553,7 +553,7 @@ function isReadOnly(path: NodeFs.PathLike): boolean {
   return stat?.isFile() === true && (stat.mode & 0o200) === 0;
 }
 
-/** An open file of `node:fs`. */
+/** An open file that is accessed through `node:fs`. */
 class NodeFile implements OpenFile {
   readonly place: string;
   readonly #at: number;
@@ -711,7 +711,7 @@ function checkFile({ kind }: FileStat, place: string): void {
 
 /**
  * Returns whether the system reads a name as one segment of a path. On Windows,
- * `\` separates segments too, and `:` ends the name of a drive or begins the
+ * `\` also separates segments, and `:` ends the name of a drive or begins the
  * name of a stream.
  */
 function isSafe(name: string): boolean {

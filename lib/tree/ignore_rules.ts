@@ -16,24 +16,24 @@ export interface IgnoreOptions {
    */
   excludes?: readonly string[];
   /**
-   * The name of ignore files. The patterns of such a file apply to its folder
-   * and everything below it, and take precedence over `.gitignore`. With
-   * `false`, no ignore files are read. Default: `.deltarignore`.
+   * The name of deltar's ignore files. The patterns in such a file apply to
+   * everything below the file's folder, and take precedence over `.gitignore`.
+   * With `false`, no such files are read. Default: `.deltarignore`.
    */
   ignoreFile?: string | false;
   /**
    * Whether `.gitignore` files and `.git/info/exclude` are applied as git
-   * applies them. This includes files above the root in the same work tree,
-   * unless their rules exclude the root. A nested git repository has only its
-   * own git rules. A work tree and files above the root are used only if they
-   * belong to the superuser, to the user of this process, or to the owner of
-   * the root. Default: `false`.
+   * applies them. Files above the root in the same work tree are applied, too,
+   * unless their rules exclude the root. Files and work trees above the root
+   * are used only if they belong to the superuser, to the user of this process,
+   * or to the owner of the root. A nested git repository has only its own git
+   * rules. Default: `false`.
    */
   gitignore?: boolean;
   /**
    * Patterns like those of `excludes`, but matched without regard to case. They
-   * also exclude paths that a pattern with `!` in another list includes.
-   * Default: none.
+   * exclude a path even if a pattern with `!` in `excludes` or in an ignore
+   * file includes the path. Default: none.
    */
   iexcludes?: readonly string[];
   /** The size in bytes above which files are excluded. Default: no limit. */
@@ -55,34 +55,38 @@ export interface IgnoreOptions {
    */
   oneFileSystem?: boolean;
   /**
-   * The paths below the root that a walk is limited to. Everything below these
-   * paths is included, and so are the folders above them. Other paths are not
-   * reported as excluded. Default: no limit.
+   * The paths below the root that a walk is limited to. The walk also visits
+   * everything below these paths and the folders above them, except for what
+   * other rules exclude. Paths that are not visited because of this limit are
+   * not reported as excluded. Default: no limit.
    */
   paths?: readonly string[];
 }
 
 /**
- * Access to the files of a folder that decide what a walk excludes in the
- * folder.
+ * Access to the ignore files and tags of a folder, which determine what a walk
+ * excludes in the folder.
  */
 export interface RuleSource {
   /** Returns whether the folder contains an entry with this name. */
   has(name: string): boolean;
   /**
    * Returns the text of the ignore file at a path below the folder, or
-   * `undefined` if the file cannot be used.
+   * `undefined` if the file does not exist or cannot be used.
    */
   text(path: string): string | undefined;
-  /** Returns whether the `CACHEDIR.TAG` of the folder is valid. */
+  /** Returns whether the folder has a valid `CACHEDIR.TAG`. */
   isCache(): boolean;
 }
 
-/** The rule that excludes the content of a folder on another file system. */
+/**
+ * The rule that is reported for a folder on which another file system is
+ * mounted.
+ */
 export const OTHER_FILE_SYSTEM =
   "one-file-system: another file system is mounted here";
 
-/** The rule that excludes a path that is not among `paths`. */
+/** The rule for a path that {@linkcode IgnoreOptions.paths} leaves out. */
 export const NOT_PICKED = "files-from: the path is not in the list";
 
 /** The default name of deltar's ignore files. */
@@ -95,8 +99,8 @@ export const DEFAULT_IGNORE_FILE = ".deltarignore";
 export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
 
 /**
- * The depth up to which each folder has its own matcher. At greater depths,
- * this is the number of nested folders that share a matcher.
+ * The depth up to which each folder has its own matcher. At greater depths, the
+ * folders on up to this number of levels share a matcher.
  */
 const LEVELS_PER_MATCHER = 32;
 
@@ -111,35 +115,41 @@ interface Rule {
 
 /** Rules that are ready for matching. */
 interface Compiled {
-  /** The rules, without a cache of paths. */
+  /** The parsed rules, which are added to each new matcher. */
   rules: Ignore;
-  /** Whether each pattern matches only folders, as `.git/` does. */
+  /** Whether every pattern matches only folders, as `.git/` does. */
   isOfFolders: boolean;
 }
 
-/** The rules of each source, from the lowest precedence to the highest. */
+/**
+ * The rules from git's ignore files, from deltar's ignore files and from the
+ * options, in ascending order of precedence.
+ */
 interface Sources {
   git: readonly Rule[];
   own: readonly Rule[];
   given: readonly Rule[];
-  /** The rules that match lower-case paths. */
+  /** The rules from `iexcludes` in lower case, for paths in lower case. */
   folded: readonly Rule[];
 }
 
-/** The facts about a folder that its rules need in addition to the sources. */
+/** Options for the rules of one folder. */
 interface Inside {
-  /** The number of folders from the root to this one. */
+  /**
+   * The number of folders from the root to this one, both included. Default: 0,
+   * for the rules that apply before the root is entered.
+   */
   depth?: number;
-  /** The rules of the folder above, if this folder adds no rules. */
+  /** The rules of the folder above, if they also apply in this folder. */
   above?: IgnoreRules;
   /**
-   * The rules of the tags in the folder, by the names of the tags. A tag is a
+   * The rule of each tag in the folder, by the name of the tag. A tag is a
    * valid `CACHEDIR.TAG`, or an entry with a name from `excludeIfPresent`.
    */
   tags?: ReadonlyMap<string, string>;
   /**
-   * The names in the folder that are among `paths`, or lead to them; `"all"` if
-   * every name is included.
+   * The picked names in the folder, or `"all"` if the walk is not limited to
+   * some of the names.
    */
   picked?: PickedNames | "all";
 }
@@ -147,10 +157,12 @@ interface Inside {
 const NO_TAGS: ReadonlyMap<string, string> = new Map();
 
 /**
- * The exclude rules of one folder. The rules of all levels form one list in
- * gitignore's order. Each pattern is rewritten to be relative to the top (the
- * root of the walk, or of the git work tree around it), so that the last match
- * wins across all files, as in git. The `ignore` package does the matching.
+ * The exclude rules of one folder. As in git, the last pattern that matches a
+ * path decides. The patterns of the folder and of all folders above it are
+ * therefore in one list, and are rewritten to be relative to the top. The top
+ * is the root of the walk or, with `gitignore`, the top folder of the git work
+ * tree that contains the root. The patterns of `iexcludes` have a list of their
+ * own. The `ignore` package matches the patterns.
  *
  * See `gitignore(5)`.
  */
@@ -161,26 +173,25 @@ export class IgnoreRules {
   readonly #prefix: string;
   readonly #options: IgnoreOptions;
   readonly #sources: Sources;
-  /** Whether the folder itself contains ignore files or tags. */
+  /** Whether the rules can differ from those of the folder above. */
   readonly isOwn: boolean;
   /**
-   * A map from the name of each tag file in the folder, such as
-   * `CACHEDIR.TAG`, to the rule that excludes everything in the folder except
-   * its tag files.
+   * A map from the name of each tag in the folder, such as `CACHEDIR.TAG`, to
+   * the rule that excludes everything in the folder except its tags.
    */
   readonly #tags: ReadonlyMap<string, string>;
   /**
-   * The names in the folder that are among `paths`, or lead to them; `"all"` if
-   * every name is included.
+   * The picked names in the folder, or `"all"` if the walk is not limited to
+   * some of the names.
    */
   readonly picked: PickedNames | "all";
   #compiled: Compiled | undefined;
   #isCompiled: boolean;
   #folded: Compiled | undefined;
   /**
-   * A matcher, which caches the results for the paths of one folder. A cache
-   * for the whole tree would grow without limit. At depths of more than
-   * `LEVELS_PER_MATCHER`, nested folders share a matcher.
+   * The matcher of the folder, which caches the results for the paths in the
+   * folder. A cache for the whole tree would grow without limit. At depths of
+   * more than `LEVELS_PER_MATCHER`, nested folders share a matcher.
    */
   #matcher: Ignore | undefined;
   #foldedMatcher: Ignore | undefined;
@@ -204,8 +215,8 @@ export class IgnoreRules {
     this.#tags = tags;
     this.picked = picked;
     this.#depth = depth;
-    // The matcher of the folder above is reused, because a new matcher would
-    // test all folders above again.
+    // Deep in the tree, the matcher of the folder above is reused, because a
+    // new matcher would test all folders above again.
     if (
       above !== undefined && depth > LEVELS_PER_MATCHER &&
       depth % LEVELS_PER_MATCHER !== 0
@@ -215,7 +226,13 @@ export class IgnoreRules {
     }
   }
 
-  /** Returns the rules for `root` before the ignore files in it are read. */
+  /**
+   * Returns the rules that apply before the root is entered: the rules from the
+   * options and, with `gitignore`, from git's ignore files above the root.
+   *
+   * @param root The path of the root of the walk.
+   * @param given The options.
+   */
   static forRoot(root: string, given: IgnoreOptions): IgnoreRules {
     const { paths } = given;
     const picked = paths === undefined ? "all" : pickedNames(paths);
@@ -248,8 +265,8 @@ export class IgnoreRules {
       given: [],
       folded: [],
     });
-    // The user chose this folder as the root. If the git rules of the folders
-    // above exclude the root, none of these rules are applied.
+    // If the git rules of the folders above the root exclude the root, none of
+    // these rules are applied, because the user chose this root.
     if (above.match(prefix, true) !== undefined) return rules;
     return make({ ...sources, git });
   }
@@ -303,7 +320,7 @@ export class IgnoreRules {
       : this.picked.get(nameOf(path)) ?? "all";
   }
 
-  /** Returns the rules of the tags in a folder, by the names of the tags. */
+  /** Returns the rule of each tag in a folder, by the name of the tag. */
   #tagsIn(source: RuleSource): ReadonlyMap<string, string> {
     const { excludeCaches, excludeIfPresent = [] } = this.#options;
     const tags = new Map<string, string>();
@@ -342,14 +359,16 @@ export class IgnoreRules {
 
   /**
    * Returns the rule that excludes a path, or `undefined` if no rule does. A
-   * rule of a file has the form `file:line: pattern`. A rule of an option is
-   * the name of the option and its value, such as `exclude: pattern`. Call
-   * this method only if no folder above the path is excluded.
+   * rule from an ignore file has the form `file:line: pattern`. A rule from an
+   * option begins with the name that the option has on the command line, as in
+   * `exclude: pattern`. Call this method only if no folder above the path is
+   * excluded.
    *
-   * @param path The path below the root, in the folder of these rules.
-   * @param isDirectory Whether the path is a directory. A symlink to a
+   * @param path The path below the root of an entry that is directly in the
+   * folder of these rules.
+   * @param isDirectory Whether the entry is a directory. A symlink to a
    * directory does not count.
-   * @param size The size of a file in bytes. By default, no file is too large.
+   * @param size The size of a file in bytes. Default: 0.
    */
   match(
     path: string,
@@ -457,10 +476,10 @@ function repositoryTop(root: string): string {
 }
 
 /**
- * Returns whether a folder is the top of a git work tree. If the folder or its
- * `.git` belongs to a user who is not in `trusted`, the folder does not count,
- * just as git ignores such a folder unless `safe.directory` is set. Without
- * `trusted`, the owner is not checked.
+ * Returns whether a folder is the top of a git work tree, and both the folder
+ * and its `.git` belong to users in `trusted`. Without `trusted`, the owners
+ * are not checked. Git, too, refuses to use a work tree of another user, unless
+ * `safe.directory` names the work tree.
  */
 function isTop(
   place: string,
@@ -511,8 +530,12 @@ function inFolder<Result>(
 }
 
 /**
- * Returns the git rules of the folders from `top` to the folder above `prefix`.
- * Files that do not belong to a trusted owner are ignored.
+ * Returns the rules from git's ignore files in the folders from `top` to the
+ * folder above the root. Files that do not belong to a trusted owner are not
+ * used.
+ *
+ * @param top The path of the top (see {@linkcode IgnoreRules}).
+ * @param prefix The path from the top to the root of the walk.
  */
 function rulesAbove(top: string, prefix: string): Rule[] {
   const trusted = trustedOwners(nodePath.join(top, prefix));
@@ -549,7 +572,11 @@ function parseRules(
  * Returns a pattern that has the same meaning at the top (see
  * {@linkcode IgnoreRules}) as `line` has in an ignore file in `folder`. A
  * pattern with a slash before its end is anchored to its folder. Any other
- * pattern matches at every depth below the folder.
+ * pattern matches at every depth below the folder. Returns `""` if `line` has
+ * no pattern.
+ *
+ * @param line A line of an ignore file, or a pattern of an option.
+ * @param folder The path of the folder below the top, `""` for the top itself.
  */
 function rebase(line: string, folder: string): string {
   const negation = line.startsWith("!") ? "!" : "";

@@ -22,12 +22,12 @@ import type { Walker, WalkOptions } from "./walker.ts";
 import type { Xattrs } from "./xattrs.ts";
 
 /**
- * A step of indexing a tree: known entries that are unchanged, or one entry,
- * which is either complete or a file that must be read.
+ * A step of indexing a tree: one or more unchanged entries of the remembered
+ * index, one complete entry, or one file that must be read.
  */
 export type Step = KnownStep | CompleteStep | ReadStep;
 
-/** Known entries that are unchanged. */
+/** One or more unchanged entries of the remembered index. */
 export interface KnownStep {
   /** The entries. */
   known: KnownRun;
@@ -43,7 +43,10 @@ export interface CompleteStep {
   known?: undefined;
   /** The entry. */
   entry: IndexEntry;
-  /** The number of the first word of the entry's state in the `StateWriter`. */
+  /**
+   * The number of the first word of the entry's state in the `StateWriter`, or
+   * 0 if the walk has no `StateWriter`.
+   */
   place: number;
   /** Always absent, since only a `ReadStep` has this property. */
   toRead?: undefined;
@@ -57,7 +60,10 @@ export interface ReadStep {
   known?: undefined;
   /** The entry, without its SHA-256 and signature, which are not known yet. */
   entry: FileEntry;
-  /** The number of the first word of the entry's state in the `StateWriter`. */
+  /**
+   * The number of the first word of the entry's state in the `StateWriter`, or
+   * 0 if the walk has no `StateWriter`.
+   */
   place: number;
   /** The entry of the file, as the walk found it. */
   toRead: WalkedFile;
@@ -65,22 +71,23 @@ export interface ReadStep {
   before: IndexFileEntry | undefined;
 }
 
-/** Options for the steps of indexing. */
+/** Options for {@linkcode indexSteps}. */
 export interface StepOptions extends Pick<IndexOptions, "unchanged"> {
   /** See {@linkcode IndexOptions.previous}. */
   previous?: EntryIndex;
 }
 
 /**
- * Walks a directory and yields its entries. Unchanged files are taken from the
- * previous index.
+ * Walks a directory and yields the steps of indexing it. Unchanged files are
+ * taken from the previous index.
  *
  * @param walker The directory to walk.
  * @param index The options for making an index.
  * @param options The options of the walk.
  * @param states The state of the previous walk, and the writer of the new
- * state.
- * @param folders The folders of the directory. By default, the walk opens them.
+ * state. Default: none.
+ * @param folders The open folders of the directory. By default, the walk opens
+ * the folders, and no extended attributes are read.
  */
 export function* indexSteps(
   walker: Walker,
@@ -92,8 +99,8 @@ export function* indexSteps(
   const walk = states === undefined
     ? unknown(walker.entries(options))
     : walkTree(walker, options, states, folders);
-  // If a file must be read, its extended attributes are read together with its
-  // content.
+  // Extended attributes are read here, except those of a file that must be
+  // read. They are read together with the file's content.
   const reads = folders !== undefined && walker.readsXattrs;
   const read = (path: string, place: number) =>
     xattrsOrSkip(path, () => folders?.xattrsAt(path), (skipped) => {
@@ -142,9 +149,10 @@ function withXattrs<Of extends IndexEntry>(
 }
 
 /**
- * Returns the extended attributes that an entry has in the previous index, if
- * everything else about the entry is unchanged. The result is used if the
- * runtime cannot read extended attributes.
+ * Returns the extended attributes that an entry has in the previous index, or
+ * `undefined` if the content, mode, modification time or owner of the entry has
+ * changed since then. The result is used in place of extended attributes that
+ * cannot be read.
  *
  * @param entry The entry. If it is a file, it has its SHA-256.
  * @param before The entry of the path in the previous index.
@@ -177,8 +185,8 @@ function withoutState(walked: NonFileEntry): NonFileEntry {
 }
 
 /**
- * Adds the facts about a file's content to its entry, and returns the same
- * entry.
+ * Adds the facts about the content of a file to the file's entry, and returns
+ * this entry.
  */
 export function complete(
   entry: FileEntry,

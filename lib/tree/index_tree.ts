@@ -32,15 +32,15 @@ const KNOWN_ENTRIES_PER_CHECK = 64;
 /** Options for making an index. */
 export interface IndexOptions {
   /**
-   * The previous index. Files that `unchanged` accepts are taken from this
-   * index.
+   * The previous index. A file for which `unchanged` returns `true` is taken
+   * from this index.
    */
   previous?: DirIndex;
   /**
-   * Called with each file. Returns whether the file is unchanged since
-   * `previous`. An unchanged file that is in `previous` is not read. By
-   * default, every file is read, because the content of a file can change while
-   * its size and time stay the same.
+   * Called with each file. Returns whether the file is unchanged since the
+   * previous index was made. An unchanged file that is in `previous` is not
+   * read. By default, every file is read, because the content of a file can
+   * change while its size and time stay the same.
    */
   unchanged?: (entry: WalkedEntry) => boolean;
   /**
@@ -85,7 +85,10 @@ export interface IndexProgress {
   bytes: number;
   /** The total size in bytes of the files that were read so far. */
   read: number;
-  /** The path that was indexed last, or the large file that is being read. */
+  /**
+   * The path of the entry that was indexed last, or of the large file that is
+   * being read.
+   */
   path: string;
   /** The total number of entries. Absent until the entries are counted. */
   allEntries?: number;
@@ -102,7 +105,7 @@ export interface IndexProgress {
 
 /** The result of `indexTree`, apart from the entries. */
 export interface IndexedTree {
-  /** The state of the directory itself. */
+  /** The mode, times, owner and extended attributes of the directory itself. */
   root: Metadata;
   /**
    * The paths that were skipped or excluded, and the files that changed while
@@ -112,8 +115,8 @@ export interface IndexedTree {
 }
 
 /**
- * Walks a directory and reads its files, except those that are known to be
- * unchanged.
+ * Walks a directory, reads its files, except those that are known to be
+ * unchanged, and adds all entries to a sink.
  *
  * @param walker The directory to walk.
  * @param sink The sink that receives the entries and the facts that the reader
@@ -209,10 +212,11 @@ async function indexFolders<Facts extends FileFacts>(
     },
     signal,
   };
-  /** The paths of files that could not be stored. */
+  /** The paths of the files that were skipped. */
   const lost = new Set<string>();
   const all = indexSteps(walker, options, { onSkip, signal }, states, folders);
-  // Without previous entries, no data is fetched in advance.
+  // The data of previous entries is fetched in advance. Without such entries,
+  // the walk need not be ahead of the reader.
   const steps = options.previous?.length
     ? lookAhead(
       all,
@@ -283,8 +287,8 @@ async function indexFolders<Facts extends FileFacts>(
       } else {
         entry = step.entry;
         if (entry.kind === "hardlink" && lost.has(entry.target)) {
-          // The first name of the file could not be stored, so this name cannot
-          // be a hard link to it.
+          // The first name of the file was skipped, so this name cannot be
+          // stored as a hard link to the first name.
           const { path, target } = entry;
           onSkip({
             path,
@@ -306,9 +310,9 @@ async function indexFolders<Facts extends FileFacts>(
   return { root: toMetadata(folders.root.stat(), xattrs), skipped };
 }
 
-/** The explanation of the reason `placeholder`. */
+/** The detail that is reported with the reason `placeholder`. */
 const PLACEHOLDER = "the content is only in the cloud; download the file to " +
-  "include it, or exclude it";
+  "include it, or exclude the file";
 
 /** Returns whether the file at a path is known to be a placeholder. */
 function isPlaceholderAt(folders: OpenFolders, path: string): boolean {

@@ -10,20 +10,22 @@ const WRITABLE = 0o200;
 const WRITABLE_BY_ANY = 0o222;
 
 /**
- * Returns whether a system makes up the modes and owners of files. Windows
- * stores only whether a file is read-only.
+ * Returns whether the modes and owners of files are made up on a system. On
+ * Windows, a mode shows only whether a file is read-only, and the user ID and
+ * group ID are always 0.
  *
- * @param platform The system, as `process.platform` names it.
+ * @param platform The system, as `process.platform` names it. Default: the
+ * system of this process.
  */
 export function makesUpModes(platform: string = PLATFORM): boolean {
   return platform === "win32";
 }
 
 /**
- * Returns the mode, time and owner of an entry that was found on a system that
- * makes up modes and owners. The mode and owner are taken from an earlier state
- * of the entry. If a file has since become read-only, the mode loses all write
- * permissions. If it has become writable, the owner gets write permission.
+ * Returns the state of an entry that was found on a system that makes up modes
+ * and owners, with the mode and owner from an earlier state of the entry. If a
+ * file has since become read-only, all write permissions are removed from the
+ * mode. If the file has become writable, the owner gets write permission.
  *
  * @param found The state that was found.
  * @param before The earlier state of the entry.
@@ -45,8 +47,9 @@ function withKeptMode<Of extends Metadata>(
 }
 
 /**
- * Returns the state of a directory with the mode and owner that it had before.
- * See {@linkcode withKeptMode}.
+ * Returns the state of a directory with the mode and owner that it had before,
+ * and with its earlier extended attributes that the system cannot store. See
+ * {@linkcode withKeptMode}.
  *
  * @param found The state that was found.
  * @param before The earlier state.
@@ -59,11 +62,11 @@ export function keptRoot(found: Metadata, before: Metadata): Metadata {
 }
 
 /**
- * Returns an entry with the mode, owner and extended attributes that it had
- * before, for a system that makes up modes and owners and cannot store all
- * extended attributes. A hard link is returned unchanged, and so is an entry if
- * the earlier entry is absent or has a different kind. See
- * {@linkcode withKeptMode}.
+ * Returns an entry with the mode and owner that it had before; see
+ * {@linkcode withKeptMode}. If its content and modification time are unchanged,
+ * it also has its earlier extended attributes that the system cannot store. A
+ * hard link is returned unchanged. So is any entry whose earlier entry is
+ * absent or has a different kind.
  *
  * @param entry The entry that was found. If it is a file, it has its SHA-256.
  * @param before The entry of the path in an earlier snapshot.
@@ -82,7 +85,8 @@ export function withKeptMetadata(
 
 /**
  * Returns the extended attributes that were found, and the earlier ones that
- * the system cannot store.
+ * the system cannot store. If either of the two is `undefined`, returns the
+ * other.
  */
 function withKeptXattrs(
   found: Xattrs | undefined,

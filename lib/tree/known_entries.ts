@@ -20,14 +20,14 @@ import {
 import type { TreeState } from "./tree_state.ts";
 
 /**
- * The length, in UTF-16 code units, up to which a path need not be checked. A
- * path of this length is never too long.
+ * The length, in UTF-16 code units, up to which a path is never too long and
+ * need not be checked.
  */
 const SHORT_PATH_LENGTH = 4095;
 
 /**
- * The maximum number of contents that are looked for before a table of all
- * contents is made.
+ * The maximum number of times that all entries are searched for a content.
+ * After that, a table of all contents is made and used.
  */
 const MAX_SEARCHES = 16;
 
@@ -46,15 +46,15 @@ export interface EntrySummary {
 }
 
 /**
- * Consecutive entries of a remembered index that are unchanged. They are
- * directly inside the same folder, and only the last one can be a folder.
+ * Consecutive unchanged entries of a remembered index. They are directly inside
+ * the same folder, and only the last one can be a folder.
  */
 export interface KnownRun {
-  /** The entries of the remembered index. */
+  /** All entries of the remembered index. */
   entries: KnownEntries;
-  /** The number of the first entry. */
+  /** The number of the first unchanged entry in `entries`. */
   first: number;
-  /** The number of entries, at least 1. */
+  /** The number of unchanged entries, at least 1. */
   count: number;
   /**
    * The number of words to add to the position of an entry's remembered state
@@ -69,9 +69,10 @@ export interface KnownRun {
  */
 export class KnownEntries extends EntryRows<TreeState> {
   /**
-   * The numbers of the entries, each increased by one; 0 is a free slot. The
-   * slot of an entry is the place of its state divided by `MIN_ENTRY_WORDS`.
-   * Each state has at least this number of words, so each entry has its own
+   * The slots for the numbers of the entries. Each number is increased by one,
+   * and a free slot has the value 0. The slot of an entry is the number of the
+   * first word of its state, divided by `MIN_ENTRY_WORDS` and rounded down.
+   * Each state has at least `MIN_ENTRY_WORDS` words, so each entry has its own
    * slot.
    */
   readonly #byPlace: Uint32Array;
@@ -132,8 +133,8 @@ export class KnownEntries extends EntryRows<TreeState> {
   }
 
   /**
-   * Yields each entry that its state does not fully describe, with its number.
-   * Looks only at the `count` entries that begin with number `first`.
+   * Yields each entry that is not fully described by its state, with its
+   * number. Looks only at the `count` entries from number `first` on.
    */
   *oddIn(first: number, count: number): Generator<[number, HashedEntry]> {
     if (this.odd.size === 0) return;
@@ -210,7 +211,8 @@ export class KnownEntries extends EntryRows<TreeState> {
 
   /** See {@linkcode EntryIndex.findContent}. */
   findContent(sha256: string): HashedEntry | undefined {
-    // Making the table takes as long as a few searches.
+    // Making the table takes as long as several searches, so it would not save
+    // time if only a few contents are looked for.
     const number = this.#searches++ < MAX_SEARCHES
       ? this.#search(sha256)
       : (this.#contents ??= this.#tableOfContents()).find(sha256);
@@ -262,7 +264,7 @@ export function lastPathOf({ entries, first, count }: KnownRun): string {
   return entries.path(first + count - 1);
 }
 
-/** Returns the total size of a {@linkcode KnownRun} in bytes. */
+/** Returns the total size of the entries of a {@linkcode KnownRun} in bytes. */
 export function bytesOf({ entries, first, count }: KnownRun): number {
   let bytes = 0;
   for (const { size } of entries.summaries(first, count)) bytes += size;

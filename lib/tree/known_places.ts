@@ -2,12 +2,16 @@ import { fs, nodePath } from "../bytes/node.ts";
 import { type FileSystemId, fileSystemOf } from "./place.ts";
 
 /**
- * The location of a repository that this machine has used, and its file system.
+ * The location of a repository that this machine has used, and the file system
+ * at this location.
  */
 export interface KnownPlace {
-  /** The location of the repository: a folder or a URL. */
+  /** The location of the repository: the path of a folder, or a URL. */
   location: string;
-  /** The file system that contained the folder. Absent for a URL. */
+  /**
+   * The file system that contained the folder when the place was remembered.
+   * Absent for a URL.
+   */
   fileSystem?: FileSystemId;
 }
 
@@ -17,7 +21,7 @@ export interface KnownPlace {
  * whose disk is not mounted from a repository that never existed or was
  * deleted.
  *
- * @example Distinguish a deleted repository from a disk that is not mounted
+ * @example Remember the location of a repository
  * ```ts
  * import { KnownPlaces } from "@deltar/deltar/tree";
  * import assert from "node:assert/strict";
@@ -43,7 +47,7 @@ export class KnownPlaces {
    * Makes an instance that stores its notes in a folder. The folder is created
    * when the first place is remembered.
    *
-   * @param folder The path, in the syntax of the operating system.
+   * @param folder The path of the folder, in the operating system's syntax.
    */
   constructor(folder: string) {
     this.folder = folder;
@@ -77,8 +81,10 @@ export class KnownPlaces {
    * Remembers a place. If the note cannot be written, no error is thrown, and
    * the place still counts as new when its repository is next used.
    *
-   * @param key The key of the place, which becomes the name of the note.
-   * @param location The location of the repository: a folder or a URL.
+   * @param key A key for the place, which must be valid as a file name. The
+   * note has this name, followed by `.json`.
+   * @param location The location of the repository: the path of a folder, or a
+   * URL.
    * @param isFolder Whether the location is a folder. If so, its file system is
    * remembered too.
    */
@@ -92,13 +98,14 @@ export class KnownPlaces {
       fs.mkdirSync(this.folder, { recursive: true, mode: 0o700 });
       fs.writeFileSync(this.noteOf(key), text, { mode: 0o600 });
     } catch {
-      // Without a note, a repository whose disk is not mounted counts as new.
+      // The error is ignored, because its only effect is that a repository
+      // whose disk is not mounted counts as new.
     }
   }
 
   /**
    * Returns the place that is remembered under a key, or `undefined` if the key
-   * is unknown.
+   * is unknown or its note cannot be read.
    *
    * @param key The key that was passed to `remember`.
    */
@@ -146,8 +153,8 @@ function encodePlace({ location, fileSystem }: KnownPlace): string {
 }
 
 /**
- * Returns the place in the text of a note, or `undefined` if the text is not a
- * note.
+ * Returns the place that the text of a note describes, or `undefined` if the
+ * text is absent or invalid.
  */
 function decodePlace(text: string | undefined): KnownPlace | undefined {
   try {

@@ -22,10 +22,10 @@ const SLICE_MS = 10;
 const PAUSE_MS = 30;
 
 /**
- * A counter of the entries and bytes of a directory that is being indexed. In
- * short time slices, the counter runs a second walk, which reads only ignore
- * files. While the second walk runs, it takes up to about a quarter of the
- * time.
+ * A counter of the entries and bytes of a directory that is being indexed. The
+ * counter runs a second walk in short time slices, which take up to about a
+ * quarter of the time. The only files that the second walk reads are ignore
+ * files and tags.
  */
 export class Measure {
   readonly #steps: Iterator<Step>;
@@ -34,7 +34,7 @@ export class Measure {
   #state: "walking" | "done" | "failed" = "walking";
 
   /**
-   * Prepares to count the entries that a second walk finds.
+   * Makes a counter of the entries that a second walk finds.
    *
    * @param steps The steps of the second walk.
    */
@@ -45,7 +45,8 @@ export class Measure {
   /**
    * Continues the counting for one slice, if a slice is due.
    *
-   * @returns The totals, or `undefined` if the second walk has not ended.
+   * @returns The totals, or `undefined` if the second walk has not ended or has
+   * failed.
    */
   advance(): Totals | undefined {
     if (this.#state === "walking" && performance.now() >= this.#next) {

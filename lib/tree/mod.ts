@@ -1,30 +1,31 @@
 /**
- * Directories: walking, excluding, indexing, comparing and writing them.
+ * Walks, indexes, compares and writes directories.
  *
  * Walks and writes reach the content of a directory through open folders. Each
  * folder is opened from the one above it. `folder.ts` has the interface, which
  * `folder_by_calls.ts` implements with system calls and `folder_by_paths.ts`
  * with paths. `walker.ts` has the public class and its options. `walk_tree.ts`
  * walks a directory and decides which entries are excluded or skipped. The
- * decision depends on their names, their kinds and the exclude rules
- * (`rule_file.ts` reads the files with rules, `ignore_rules.ts` parses and
- * matches the rules). The walk also writes the state of every entry
+ * decision depends on the names and kinds of the entries and on the exclude
+ * rules. `rule_file.ts` reads the files with rules, and `ignore_rules.ts`
+ * parses and matches the rules. The walk also writes the state of every entry
  * (`state_writer.ts`), which the next walk uses to find unchanged files.
  * `unchanged_folders.ts` compares these states with the disk, to find out
  * without an index whether anything has changed, and which folders need not be
- * listed again. It does not check again why an entry was excluded or skipped.
- * If the reason depends on more than the path and the kind of the entry, the
- * entry is therefore flagged as doubtful. The entries of unchanged files are
- * taken from `known_entries.ts`, which decodes them only on demand.
- * `index_tree.ts` reads the files that are not known to be unchanged, and makes
- * an index (`dir_index.ts`). `read_stable.ts` reads a file again if the file
- * changed while it was read, and reads a sparse file in condensed form
+ * listed again. If an entry was excluded or skipped, the comparison checks only
+ * the kind of the entry and whether the size is within the limit. The walk
+ * therefore flags an entry as doubtful if it was skipped for a reason that
+ * depends on anything else than the path, the kind and the size. The entries of
+ * unchanged files are taken from `known_entries.ts`, which decodes them only on
+ * demand. `index_tree.ts` reads the files that are not known to be unchanged,
+ * and makes an index (`dir_index.ts`). `read_stable.ts` reads a file again if
+ * the file changed while it was read, and reads a sparse file in condensed form
  * (`sparse.ts`). `diff_index.ts` compares two indexes.
  *
  * `tree_writer.ts` writes into a directory. It checks names, follows no
  * symlinks, and renames a file into place only after its content was checked.
- * `probe.ts` and `spelling.ts` find out how the disk treats names (case,
- * normalization). `work_journal.ts` records the work in progress in a
+ * `probe.ts` and `spelling.ts` find out how the disk treats case and Unicode
+ * normalization in names. `work_journal.ts` records the work in progress in a
  * directory, so that a later process can finish or undo interrupted work. The
  * caller decides what the record contains.
  *

@@ -59,8 +59,8 @@ export function nameFault(
   if (!name.isWellFormed()) {
     if (!isDecodedName(name)) return "the name is not valid Unicode";
     if (!takesBytes) {
-      return "the name is not valid UTF-8, so this system or runtime cannot " +
-        "create it; use Linux with Node, Bun or Deno";
+      return "the name is not valid UTF-8, which this system or runtime does " +
+        "not support; use Linux with Node, Bun or Deno";
     }
   }
   if (name.startsWith(STAGE_PREFIX)) return OWN;

@@ -7,20 +7,22 @@ import { loadLibrary } from "../bytes/native_library.ts";
  */
 export interface Native {
   /**
-   * Fills `stat` with the `struct statx` of the entry at a path (Linux).
-   * Returns whether the call succeeded.
+   * Fills `stat` with the `struct statx` of the entry at a path. The path must
+   * end with a NUL, and a symlink is not followed. Returns whether the call
+   * succeeded.
    */
   statx: (path: Uint8Array, stat: Uint8Array) => boolean;
   /**
    * Sets the access and modification times of the entry at a path to the two
-   * `struct timespec` in `times`. Returns whether the call succeeded.
+   * `struct timespec` in `times`. The path must end with a NUL, and a symlink
+   * is not followed. Returns whether the call succeeded.
    */
   utimensat: (path: Uint8Array, times: BigInt64Array<ArrayBuffer>) => boolean;
 }
 
 /**
- * The value that stands for the current folder in place of a descriptor
- * (`fcntl.h`).
+ * The value that a call takes in place of a descriptor to refer to the current
+ * folder (`fcntl.h`).
  */
 export const AT_FDCWD = -100;
 /** The flag that stops a call from following a symlink (`fcntl.h`). */

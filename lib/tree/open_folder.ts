@@ -32,8 +32,8 @@ export function folderAccess(): FolderAccess {
 
 /**
  * Returns whether extended attributes can be read and written. On Linux, they
- * are accessed by system calls, some of which need `/proc`. Windows has only
- * the attribute {@linkcode DOS_ATTRIBUTES}.
+ * are accessed by system calls, some of which need `/proc`. On Windows, only
+ * the attribute {@linkcode DOS_ATTRIBUTES} can be used.
  */
 export function canUseXattrs(): boolean {
   return folderAccess() === "calls"
@@ -58,11 +58,10 @@ export function canUseRawNames(): boolean {
 }
 
 /**
- * Sets the method by which folders are opened, such as system calls or `/proc`.
- * For tests.
+ * Sets the way in which folders are reached. Only tests call this function.
  *
- * @param access The method; `undefined` for the safest one that is available.
- * @returns Whether this method is available.
+ * @param access The way; `undefined` for the safest one that is available.
+ * @returns Whether this way is available.
  */
 export function useFolderAccess(access: FolderAccess | undefined): boolean {
   chosen = access;

@@ -12,16 +12,19 @@ export interface OpenFoldersOptions {
    */
   most?: number;
   /**
-   * Whether a folder that was closed must be the same folder when its path is
-   * opened again. This is checked for the 65,536 most recently closed folders.
-   * Default: `true`.
+   * Whether opening the path of a closed folder again fails if another folder
+   * is now at this path. This is checked for the 65,536 most recently closed
+   * folders. Default: `true`.
    */
   remembers?: boolean;
 }
 
 /** The default maximum number of open folders, not counting the root. */
 const DEFAULT_MAX_OPEN_FOLDERS = 64;
-/** The length, in UTF-16 code units, above which looking up a path is slow. */
+/**
+ * The length of a path, in UTF-16 code units, above which it takes long to look
+ * up the path in a `Map`.
+ */
 const LONG_PATH_LENGTH = 512;
 /** The maximum number of closed folders whose device and inode are kept. */
 const MAX_REMEMBERED_FOLDERS = 1 << 16;
@@ -44,7 +47,10 @@ export class OpenFolders {
   readonly #remembers: boolean;
   #lastPath: string | undefined;
   #last: Folder | undefined;
-  /** The path of the folder from which a folder was most recently opened. */
+  /**
+   * The path of `#above`, the folder from which `#openBelow` last opened a
+   * folder; `undefined` after open folders were closed.
+   */
   #abovePath: string | undefined;
   #above: Folder | undefined;
 
@@ -66,9 +72,9 @@ export class OpenFolders {
    * can be used together.
    *
    * @param path The path below the root, `""` for the root.
-   * @throws The error of the system: `ENOTDIR` if a symlink or file is on the
-   * path, `ENOENT` if a folder is absent or, with `remembers`, was replaced by
-   * another folder.
+   * @throws The error of the system, such as `ENOTDIR` if a symlink or file is
+   * on the path, or `ENOENT` if a folder is absent or, with `remembers`, was
+   * replaced by another folder.
    */
   at(path: string): Folder {
     if (path === "") return this.root;
@@ -147,7 +153,10 @@ export class OpenFolders {
     return folder;
   }
 
-  /** Opens a folder from the nearest open folder above it. */
+  /**
+   * Opens a folder, and each folder between it and the nearest open folder
+   * above it.
+   */
   #descend(path: string): Folder {
     const { ends, ...nearest } = this.#nearestOpen(path);
     let { at, folder } = nearest;
@@ -158,8 +167,8 @@ export class OpenFolders {
       try {
         folder = from.openFolder(path.slice(at === 0 ? 0 : at + 1, end));
       } finally {
-        // A folder that was opened only to reach the next one must not replace
-        // a folder that is in use.
+        // A folder that was opened only to reach the next one is closed at
+        // once. If it were kept, another open folder would have to be closed.
         if (!isKept) from.close();
       }
       at = end;
@@ -170,9 +179,9 @@ export class OpenFolders {
   }
 
   /**
-   * Returns the nearest open folder above a path. `at` is the length of the
-   * path of this folder (0 for the root). `ends` has the length of the path of
-   * each folder that must be opened, the deepest folder first.
+   * Returns the nearest open folder above a path. `at` is the length of this
+   * folder's path, which is 0 for the root. `ends` has the lengths of the paths
+   * of the folders that must be opened, the deepest folder first.
    */
   #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {
     const ends = [path.length];

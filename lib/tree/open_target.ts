@@ -12,8 +12,8 @@ export interface OpenTarget {
   place: string;
   /**
    * The mode that the umask gives a directory that `openTarget` created;
-   * `undefined` for an existing directory. Other users have no access to the
-   * new directory until the caller sets this mode.
+   * `undefined` if `openTarget` did not create the directory. Other users have
+   * no access to a new directory until the caller sets this mode.
    */
   newMode: number | undefined;
 }
@@ -33,7 +33,8 @@ export function openTarget(root: string): OpenTarget {
   const place = truePlace(root);
   if (folderAccess() === "paths") return openByPath(place);
   const [, first, ...names] = place.split("/");
-  // Other users cannot create symlinks in `/`.
+  // Other users cannot create symlinks in `/`, so a folder in `/` can be opened
+  // by its path.
   const top = openFolder(fs.existsSync(`/${first}`) ? `/${first}` : "/");
   if (top.place === "/" && first !== "") names.unshift(first);
   let folder = top;
@@ -69,13 +70,13 @@ function openByPath(place: string): OpenTarget {
 }
 
 /**
- * Creates a folder to which other users have no access, and opens it.
+ * Creates a folder to which other users have no access, and opens it. If
+ * another process creates the folder first, that folder is opened unchanged.
  *
  * @param above The open folder in which the new folder is created.
  * @param name The name of the folder.
- *
- * @returns The folder, and the mode that the umask gives to new folders. The
- * mode is `undefined` if another process created the folder at the same time.
+ * @returns The folder, and the mode that it has according to the umask. The
+ * mode is `undefined` if another process created the folder.
  */
 export function openNew(
   above: Folder,
@@ -110,7 +111,7 @@ export function closeToOthers(folder: Folder, mode: number): void {
   }
 }
 
-/** The codes of the errors of file systems that refuse to change modes. */
+/** The error codes with which file systems refuse to change modes. */
 const HAS_NO_MODES: ReadonlySet<string> = new Set([
   "EPERM",
   "ENOTSUP",

@@ -30,11 +30,11 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 let calls: ReturnType<typeof load> | null = null;
 
 /**
- * Returns the name of a user or group; `undefined` if the number has no name,
- * or if the runtime cannot call the C library.
+ * Returns the name of a user or group; `undefined` if the ID has no name, or if
+ * the runtime cannot call the C library.
  *
  * @param kind Whether to look up a user or a group.
- * @param id The number.
+ * @param id The user ID or group ID.
  */
 export function nameByCall(kind: OwnerKind, id: number): string | undefined {
   if (calls === null) calls = load();
@@ -53,8 +53,8 @@ export function nameByCall(kind: OwnerKind, id: number): string | undefined {
 }
 
 /**
- * Returns the number of a user or group; `undefined` if the name does not
- * exist, or if the runtime cannot call the C library.
+ * Returns the ID of a user or group; `undefined` if the name does not exist, or
+ * if the runtime cannot call the C library.
  *
  * @param kind Whether to look up a user or a group.
  * @param name The name.
@@ -71,8 +71,8 @@ export function numberByCall(
 }
 
 /**
- * Returns the pointer to the name, and the number, from a `struct passwd` or
- * `struct group`; `undefined` for a null pointer.
+ * Returns the pointer to the name, and the ID, that a `struct passwd` or
+ * `struct group` contains; `undefined` for a null pointer.
  */
 function fieldsAt(
   pointer: number | bigint,

@@ -26,11 +26,11 @@ export function ownersIn(
 }
 
 /**
- * Returns the state of a member with the numbers that the names of its owner
+ * Returns a member with the user ID and group ID that the names of its owner
  * and group have on this system. A name that does not exist on this system is
  * ignored.
  *
- * @param member The state, with names if they are known.
+ * @param member The member, with the names if they are known.
  * @param system The owners of this system.
  */
 export function withOwnersHere<

@@ -32,9 +32,9 @@ export function isOwnerName(value: unknown): value is string {
 
 /**
  * The users and groups of this system. They are read from `/etc/passwd` and
- * `/etc/group`. A number or name that is not in these files is looked up with
- * the C library, if the runtime can call it, because the system can have users
- * from a directory service.
+ * `/etc/group`. An ID or name that is not in these files is looked up with the
+ * C library, if the runtime can call it, because the system can have users from
+ * a directory service.
  */
 export class SystemOwners {
   readonly #tables = new Map<OwnerKind, Table>();
@@ -43,14 +43,14 @@ export class SystemOwners {
    * Returns the name of a user or group, or `undefined` if it is not known.
    *
    * @param kind Whether to look up a user or a group.
-   * @param id The number.
+   * @param id The user ID or group ID.
    */
   nameOf(kind: OwnerKind, id: number): string | undefined {
     return this.#table(kind).nameOf(id);
   }
 
   /**
-   * Returns the number of a user or group, or `undefined` if it is not known.
+   * Returns the ID of a user or group, or `undefined` if it is not known.
    *
    * @param kind Whether to look up a user or a group.
    * @param name The name.
@@ -69,14 +69,17 @@ export class SystemOwners {
 }
 
 /**
- * The users or the groups of a system: those in the system's file, and those
- * that have been looked up so far.
+ * The users or the groups of this system: those in `/etc/passwd` or
+ * `/etc/group`, and those that have been looked up so far.
  */
 class Table {
   readonly #kind: OwnerKind;
   readonly #names = new Map<number, string | undefined>();
   readonly #numbers = new Map<string, number | undefined>();
-  /** The number of calls to the C library so far, at most `MAX_OWNERS`. */
+  /**
+   * The number of IDs and names so far that are not in the file. Only the first
+   * `MAX_OWNERS` of them are looked up with the C library.
+   */
   #calls = 0;
 
   constructor(kind: OwnerKind, text: string) {
@@ -85,7 +88,7 @@ class Table {
       const [name, , number] = line.split(":");
       if (!isOwnerName(name) || !/^\d{1,10}$/.test(number ?? "")) continue;
       const id = Number(number);
-      // Of several lines with the same number or name, the first one counts.
+      // Of several lines with the same ID or name, the first one counts.
       if (!this.#names.has(id)) this.#names.set(id, name);
       if (!this.#numbers.has(name)) this.#numbers.set(name, id);
     }
@@ -127,6 +130,8 @@ export class OwnerTally {
   /**
    * Returns the names that the collected owners and groups have on a system, or
    * `undefined` if none of them has a name.
+   *
+   * @param system The owners of the system. Default: those of this system.
    */
   names(system: SystemOwners = new SystemOwners()): OwnerNames | undefined {
     const users = namesOf(system, "users", this.#users);
@@ -154,12 +159,12 @@ function namesOf(
 }
 
 /**
- * Returns a map from the numbers of owners on another system to their numbers
- * on this system. It contains only the owners whose names have a different
- * number here. All other owners keep their numbers.
+ * Returns a map from the IDs of owners on another system to their IDs on this
+ * system. It contains only the owners whose names have a different ID here. All
+ * other owners keep their IDs.
  *
  * @param kind Whether the owners are users or groups.
- * @param names The names of the other system, by number.
+ * @param names The names of the other system, by ID in decimal.
  * @param system The owners of this system.
  */
 export function numbersHere(
@@ -170,8 +175,7 @@ export function numbersHere(
   const here = new Map<number, number>();
   for (const [text, name] of Object.entries(names)) {
     const id = Number(text);
-    // A name can have several numbers here. If `id` is one of them, `id` is
-    // kept.
+    // A name can have several IDs here. If `id` is one of them, `id` is kept.
     if (system.nameOf(kind, id) === name) continue;
     const number = system.numberOf(kind, name);
     if (number !== undefined && number !== id) here.set(id, number);
@@ -179,7 +183,10 @@ export function numbersHere(
   return here;
 }
 
-/** Returns the text of a file, or an empty text if the file cannot be read. */
+/**
+ * Returns the text of a file with users or groups, or an empty text if the file
+ * cannot be read or is larger than `MAX_FILE_BYTES`.
+ */
 function readTable(place: string): string {
   if (PLATFORM === "win32" || PLATFORM === "" || !mayRead(place)) return "";
   try {

@@ -17,7 +17,7 @@ const MAX_PATH_LENGTH = 16_383;
 const MAX_SEGMENTS = 2048;
 
 /**
- * Checks that a path is relative, `/`-separated and inside its root.
+ * Checks that a path is relative, is inside its root and is not too long.
  *
  * @param path The path, from an index, an archive or a caller.
  * @param object The name of the archive or file that the path was read from,
@@ -31,8 +31,8 @@ export function checkPath(path: string, object?: string): void {
     const shown = JSON.stringify(path.slice(0, 200));
     throw new DeltarError(
       "unsafe",
-      `${shown} is not a path inside a tree: a path is relative, has no empty, ` +
-        "`.` or `..` segment and no NUL, and has at most " +
+      `${shown} is not a path inside a tree: a path must be relative, must not ` +
+        "contain a NUL or an empty, `.` or `..` segment, and can have at most " +
         `${MAX_PATH_LENGTH} characters and ${MAX_SEGMENTS} segments`,
       {
         object,
@@ -47,8 +47,8 @@ export function isSafePath(path: string): boolean {
 }
 
 /**
- * Returns whether a value is the name of one file or folder, not a path with
- * several segments.
+ * Returns whether a value can be the name of a file or folder: a text that is
+ * not empty, `.` or `..`, and that contains no `/`, `\` or NUL.
  */
 export function isName(value: unknown): value is string {
   return typeof value === "string" && !UNSAFE.test(value) &&
@@ -69,8 +69,8 @@ export function isTooLong(path: string): boolean {
 }
 
 /**
- * Returns a skipped path as it is written in a listing: a path that is too long
- * is cut to the maximum length.
+ * Returns a skipped path, cut to 16,383 UTF-16 code units if necessary. A
+ * listing cannot contain a longer path.
  */
 export function skippedPath(path: string): string {
   return path.length <= MAX_PATH_LENGTH
@@ -115,17 +115,20 @@ export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** Returns the folder that contains a path; `""` is the root. */
+/**
+ * Returns the path of the folder that contains the entry at a path. The path of
+ * the root is `""`.
+ */
 export function parentPath(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash < 0 ? "" : path.slice(0, slash);
 }
 
 /**
- * Returns whether `path` is `folder` or is below it; `""` is the root.
+ * Returns whether `path` equals `folder` or is below it.
  *
  * @param path A path.
- * @param folder The path of a folder.
+ * @param folder The path of a folder; `""` for the root.
  *
  * @example
  * ```ts
@@ -141,25 +144,26 @@ export function isWithin(path: string, folder: string): boolean {
 }
 
 /**
- * Yields each folder above the given paths once, except the root. If a folder
- * is not wanted, neither this folder nor any folder below it is yielded.
+ * Yields the path of each folder above the given paths once, except the root.
+ * If a folder is unwanted, this folder and all folders below it are omitted.
  *
  * @param paths The paths, in path order.
- * @param isWanted Called with each folder before it is yielded. Returns whether
- * the folder is wanted.
+ * @param isWanted Called with the path of each folder that is not below an
+ * unwanted folder. Returns whether the folder is wanted.
  */
 export function* foldersAbove(
   paths: Iterable<string>,
   isWanted: (folder: string) => boolean,
 ): Generator<string> {
   let last = "";
-  // The length of the path of the highest folder above `last` that is not
-  // wanted.
+  // The length of the path of the highest unwanted folder above `last`;
+  // `Infinity` if all folders above `last` are wanted.
   let unwanted = Infinity;
   for (const path of paths) {
     const shared = sharedLength(last, path);
     if (unwanted > shared) unwanted = Infinity;
-    // The folders that contain both paths have already been tested.
+    // The folders that contain both `last` and `path` have already been
+    // handled.
     let end = path.indexOf("/", shared + 1);
     for (; end >= 0 && end < unwanted; end = path.indexOf("/", end + 1)) {
       const folder = path.slice(0, end);
@@ -172,7 +176,7 @@ export function* foldersAbove(
 
 /**
  * Returns the length of the path of the deepest folder that contains both
- * paths.
+ * paths; 0 if this folder is the root.
  */
 function sharedLength(left: string, right: string): number {
   const length = Math.min(left.length, right.length);

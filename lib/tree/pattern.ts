@@ -1,12 +1,12 @@
 import ignore from "ignore";
 
 /**
- * Returns a function that tests whether a path itself, and not only a folder
- * above it, matches a pattern in gitignore's syntax.
+ * Returns a function that tests whether a path matches a pattern in gitignore's
+ * syntax. A path does not match merely because a folder above it matches.
  *
  * @param pattern The pattern, such as `*.md`.
- * @returns The function. It is called with a path below the root, and with
- * whether the path is a directory.
+ * @returns The function. It takes a path below the root, and whether the entry
+ * at this path is a folder.
  *
  * @example
  * ```ts
@@ -23,9 +23,10 @@ export function matcherOf(
 ): (path: string, isDirectory: boolean) => boolean {
   const bare = pattern.replace(/(?<=.)\/$/, "");
   const onlyFolders = bare !== pattern;
-  // The content of an excluded folder would match too, so the second pattern
-  // includes all folders again. The path of a tested folder has no trailing
-  // slash, so the second pattern does not apply to this path.
+  // The `ignore` package also ignores everything in an ignored folder. It tests
+  // the folders above a path with a trailing slash, so the pattern `!*/`
+  // includes these folders again. The path itself has no trailing slash, so
+  // `!*/` does not apply to it.
   const rules = ignore({ ignorecase: false })
     .add([{ pattern: bare }, { pattern: "!*/" }]);
   return (path, isDirectory) =>

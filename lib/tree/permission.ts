@@ -5,15 +5,17 @@ import type { TargetDirectory } from "./target_directory.ts";
 
 /**
  * Predicts which changes in a directory this process is not permitted to make.
- * The predictions are based on owners and modes. The superuser is permitted
- * everything. On Windows, nothing is predicted.
+ * The predictions are based on owners and access rights. For the superuser, and
+ * on Windows, nothing is predicted.
  */
 export class Permissions {
   readonly #onDisk: TargetDirectory;
   readonly #user = process.geteuid?.() ?? 0;
   /**
-   * A map from the path of a folder to the reason why names in the folder
-   * cannot be changed, if any, and whether the folder is sticky (`S_ISVTX`).
+   * A map from the path of a folder to what is known about the folder. `why` is
+   * the reason, if any, why names in the folder cannot be created, replaced or
+   * deleted. `sticky` is whether the folder has the sticky bit (`S_ISVTX`) and
+   * belongs to another user.
    */
   readonly #folders = new Map<string, { why?: string; sticky?: boolean }>();
 
@@ -27,18 +29,18 @@ export class Permissions {
   }
 
   /**
-   * Returns why a name cannot be created, replaced or deleted, or `undefined`
-   * if no reason is known.
+   * Returns why the entry at a path cannot be created, replaced or deleted, or
+   * `undefined` if no reason is known.
    *
    * @param path The path below the root.
-   * @param found The state of the entry that has the name now, if any.
+   * @param found The state of the entry that is at the path now, if any.
    */
   faultOfName(path: string, found: FileStat | undefined): string | undefined {
     if (this.#user === 0) return undefined;
     const { why, sticky } = this.#folder(parentPath(path));
     if (why !== undefined) return why;
-    // In a sticky folder of another user, only the owner of an entry may change
-    // its name.
+    // In a sticky folder of another user, only the owner of an entry can
+    // rename, replace or delete the entry.
     return sticky && found && found.uid !== this.#user
       ? notOwned(found)
       : undefined;
@@ -65,11 +67,12 @@ export class Permissions {
   #ask(path: string): { why?: string; sticky?: boolean } {
     const stat = this.#onDisk.at(path);
     // If the folder belongs to this user, its mode does not matter, because
-    // deltar changes the mode temporarily.
+    // deltar can temporarily make the folder writable.
     if (stat?.kind !== "directory" || stat.uid === this.#user) return {};
     const place = this.#onDisk.place(path);
-    // Deno cannot check the access to a path that is not valid UTF-8. A change
-    // that the system refuses is reported when deltar tries to make it.
+    // Deno cannot check access to a path that is not valid UTF-8, so nothing is
+    // predicted for this folder. A change that the system refuses is reported
+    // when deltar tries to make the change.
     if (!place.isWellFormed()) return {};
     try {
       fs.accessSync(place, fs.constants.W_OK | fs.constants.X_OK);

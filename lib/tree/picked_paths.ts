@@ -2,15 +2,16 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
 /**
- * The names that a limited walk visits in one folder. A name with the value
- * `"all"` was picked with everything below it. Every other name belongs to a
- * folder that contains picked paths.
+ * The names that a walk limited to picked paths visits in one folder. If the
+ * value of a name is `"all"`, the walk also visits everything below this name.
+ * Otherwise, the name belongs to a folder, and the value has the names that the
+ * walk visits in that folder.
  */
 export type PickedNames = Map<string, PickedNames | "all">;
 
 /**
- * Returns the picked names in the root of a directory for the paths that a walk
- * is limited to.
+ * Returns the names that a walk limited to the given paths visits in the root
+ * of a directory.
  *
  * @param paths The paths below the root, in any order.
  */
@@ -37,10 +38,11 @@ export function pickedNames(paths: Iterable<string>): PickedNames {
 }
 
 /**
- * Yields the picked paths at or below the path of a picked name.
+ * Yields the picked paths at or below a path.
  *
- * @param path The path of the name below the root.
- * @param picked The picked names below this path, or `"all"`.
+ * @param path The path below the root.
+ * @param picked The picked names in the folder at this path, or `"all"` if the
+ * path itself was picked.
  */
 export function* pathsBelow(
   path: string,
@@ -54,7 +56,7 @@ export function* pathsBelow(
   }
 }
 
-/** Returns the SHA-256 of a list of paths, in hexadecimal. */
+/** Returns the SHA-256 of a list of paths as JSON, in hexadecimal. */
 export function sumOfPaths(paths: readonly string[]): string {
   return toHex(sha256(new TextEncoder().encode(JSON.stringify(paths))));
 }

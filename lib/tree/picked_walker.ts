@@ -25,8 +25,8 @@ export class PickedWalker extends Walker {
    * Makes a walker for some paths of a directory.
    *
    * @param path The path of the directory.
-   * @param paths The paths below the directory, in path order, each after its
-   * folder.
+   * @param paths The paths below the directory, in path order, including the
+   * folders that contain them.
    */
   constructor(path: string, paths: readonly string[]) {
     super(path, { excludes: [], ignoreFile: false });
@@ -34,8 +34,9 @@ export class PickedWalker extends Walker {
   }
 
   /**
-   * Yields the entries at the picked paths that exist and can be read. All
-   * other picked paths are skipped. See {@linkcode Walker.entries}.
+   * Yields the entries at the picked paths. A path is skipped if nothing exists
+   * there, if the entry cannot be read, or if deltar does not store entries of
+   * its kind. See {@linkcode Walker.entries}.
    */
   override *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
     const folders = openTree(this);
@@ -62,7 +63,8 @@ export class PickedWalker extends Walker {
             "the path is now a socket or an unknown kind of entry",
           );
         }
-        // A file that cannot be opened is skipped.
+        // If the file cannot be opened, the error is caught below, and the path
+        // is skipped.
         if (kind === "file") folders.openFile(path).close();
         const found = stat;
         const make = () =>
@@ -86,7 +88,7 @@ export class PickedWalker extends Walker {
 }
 
 function gone(): never {
-  throw Object.assign(new Error("deleted after it was listed"), {
+  throw Object.assign(new Error("deleted after being listed"), {
     code: "ENOENT",
   });
 }

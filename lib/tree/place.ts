@@ -43,8 +43,8 @@ export function truePlace(path: string, links: number = MAX_LINKS): string {
 }
 
 /**
- * Returns a path without the prefix that Windows allows before it: `\\?\C:\x`
- * becomes `C:\x`.
+ * Returns a path without the prefix `\\?\` or `\\.\` of Windows: `\\?\C:\x`
+ * becomes `C:\x`, and `\\?\UNC\server\x` becomes `\\server\x`.
  */
 function withoutPrefix(path: string): string {
   return path.replace(
@@ -62,14 +62,15 @@ function linkTarget(place: string): string | undefined {
 }
 
 /**
- * Returns the path of a place relative to a directory that contains it,
- * `/`-separated; `""` for the directory itself. Neither argument need be
- * canonical.
+ * Returns a path relative to a directory that contains it, `/`-separated; `""`
+ * for the directory itself. Symlinks in both arguments are resolved first; see
+ * {@linkcode truePlace}.
  *
  * @param directory The path of the directory, in the syntax of the operating
  * system.
- * @param place The path of the place, in the syntax of the operating system.
- * @returns The relative path, or `undefined` if the place is not in the
+ * @param place The path of a file or folder, in the syntax of the operating
+ * system.
+ * @returns The relative path, or `undefined` if `place` is outside the
  * directory or `directory` is not absolute.
  *
  * @example
@@ -86,8 +87,8 @@ export function pathBelow(
   directory: string,
   place: string,
 ): string | undefined {
-  // A snapshot can name a directory of another system. Its path is then not
-  // absolute here.
+  // The directory can come from a snapshot of another operating system. The
+  // path `C:\x`, for example, is not absolute on Linux.
   if (!nodePath.isAbsolute(directory)) return undefined;
   const way = nodePath.relative(truePlace(directory), truePlace(place));
   const path = way.split(nodePath.sep).join("/");
@@ -101,9 +102,12 @@ export function pathBelow(
  * unplugged and plugged in again.
  */
 export interface FileSystemId {
-  /** The mount point; on Windows, the drive. */
+  /** The path of the mount point, such as `C:\` on Windows. */
   mount: string;
-  /** A text that differs between file systems with the same mount point. */
+  /**
+   * A text that distinguishes the file systems that are mounted at this mount
+   * point at different times.
+   */
   fingerprint: string;
 }
 
@@ -111,11 +115,11 @@ export interface FileSystemId {
  * Identifies the file system that contains a path, or that would contain the
  * path if it were created.
  *
- * The mount point is the highest folder above the path with the same device.
- * `fingerprint` is the kind of the file system and the creation time of the
- * mount point's folder, which is usually also the creation time of the file
- * system. Unlike the device number, this time does not change when the disk is
- * plugged in again. If the file system does not record creation times,
+ * The mount point is the highest folder that contains the path and is on the
+ * same device. `fingerprint` is the kind of the file system and the creation
+ * time of the mount point's folder, which is usually also the creation time of
+ * the file system. Unlike the device number, this time does not change when the
+ * disk is plugged in again. If the file system does not record creation times,
  * `fingerprint` is its kind and size. On Windows, `fingerprint` is the serial
  * number that Windows gives the file system.
  *

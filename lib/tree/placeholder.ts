@@ -6,23 +6,25 @@ import { PLATFORM } from "./this_system.ts";
 /**
  * A function that returns whether the file at a path is a placeholder. The
  * content of a placeholder is only in the cloud, and the system downloads the
- * content when the file is read. The function does not open the file.
+ * content when the file is read. The function does not open the file, so the
+ * content is not downloaded.
  *
  * @param path The path, in the syntax of the operating system.
  */
 export type PlaceholderTest = (path: string) => boolean;
 
 /**
- * The flag of macOS for content that is not on the disk (`SF_DATALESS` in
- * `sys/stat.h`).
+ * The flag that macOS sets if the content of a file is not on the disk
+ * (`SF_DATALESS` in `sys/stat.h`).
  */
 const SF_DATALESS = 0x4000_0000;
 /**
- * The attributes that a placeholder can have on Windows (`winnt.h`): `OFFLINE`,
- * `RECALL_ON_OPEN` and `RECALL_ON_DATA_ACCESS`.
+ * The attributes that mark a placeholder on Windows (`winnt.h`): `OFFLINE`,
+ * `RECALL_ON_OPEN` and `RECALL_ON_DATA_ACCESS`. A placeholder has at least one
+ * of them.
  */
 const RECALLED = 0x1000 | 0x4_0000 | 0x40_0000;
-/** The attributes of a path that does not exist (`fileapi.h`). */
+/** The value that `GetFileAttributesW` returns if it fails (`fileapi.h`). */
 const INVALID_ATTRIBUTES = 0xffff_ffff;
 
 /**
@@ -65,7 +67,10 @@ export function placeholderTest(): PlaceholderTest | undefined {
 let test: PlaceholderTest | undefined;
 let isLoaded = false;
 
-/** Returns a function that reads the attributes of a path on Windows. */
+/**
+ * Returns a function that reads the attributes of a path on Windows;
+ * `undefined` if the system call is not available.
+ */
 function loadForWindows(): ((path: string) => number) | undefined {
   const calls = loadSystemCalls("win32", "kernel32.dll", {
     GetFileAttributesW: ["buffer"],
@@ -76,10 +81,13 @@ function loadForWindows(): ((path: string) => number) | undefined {
   });
 }
 
-/** The bit of `st_flags` in `commonattr` (`sys/attr.h`). */
+/** The bit for `st_flags` in the field `commonattr` (`sys/attr.h`). */
 const ATTR_CMN_FLAGS = 0x4_0000;
 
-/** Returns a function that reads the `st_flags` of a path on macOS. */
+/**
+ * Returns a function that reads the `st_flags` of a path on macOS; `undefined`
+ * if the system call is not available.
+ */
 function loadForMac(): ((path: string) => number) | undefined {
   const calls = loadSystemCalls("darwin", "/usr/lib/libSystem.B.dylib", {
     getattrlist: ["buffer", "buffer", "buffer", "u64", "u32"],
@@ -87,7 +95,7 @@ function loadForMac(): ((path: string) => number) | undefined {
   const attributes = attributeList(ATTR_CMN_FLAGS);
   return calls && ((path) => {
     const text = new TextEncoder().encode(`${path}\0`);
-    // The first four bytes are the length of the result.
+    // The first four bytes are the length of the result. The flags follow.
     const found = new Uint8Array(8);
     const size = BigInt(found.length);
     const { getattrlist } = calls;

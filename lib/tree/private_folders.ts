@@ -23,7 +23,7 @@ interface PrivateFolder {
 export class PrivateFolders {
   readonly #tree: OpenFolders;
   readonly #folders = new Map<bigint, PrivateFolder>();
-  /** The ID of the user that owns new files; `undefined` until it is needed. */
+  /** The ID of the owner that new files get; `undefined` until it is needed. */
   #owner: number | undefined;
 
   /**
@@ -72,14 +72,14 @@ export class PrivateFolders {
     throw systemError("ENOENT", "open", place, words);
   }
 
-  /** Closes and deletes the folders. */
+  /** Closes and deletes the private folders. */
   close(): void {
     for (const { folder, above, name } of this.#folders.values()) {
       folder.close();
       try {
         this.#tree.at(above).removeFolder(name);
       } catch {
-        // The next restore deletes the folder.
+        // If the folder cannot be deleted now, the next restore deletes it.
       }
     }
     this.#folders.clear();

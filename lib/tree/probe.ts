@@ -6,7 +6,10 @@ import { removeTree } from "./remove_tree.ts";
 
 /** Tests that find out how a disk treats names that do not exist on it yet. */
 export interface NameProbe {
-  /** Returns whether a folder treats two names as one name. */
+  /**
+   * Returns whether a folder treats two names as the same name; `false` if the
+   * test is not possible.
+   */
   isOne(folder: string, name: string, other: string): boolean;
   /**
    * Returns the name under which a folder lists a file that is created as
@@ -18,8 +21,8 @@ export interface NameProbe {
 /**
  * Tests names by creating empty files in a temporary folder on the disk.
  * Afterwards, the modification time of the folder that contains the temporary
- * folder is restored. If a test fails, for example because this user may not
- * write into that folder, the names count as different, and `listed` returns
+ * folder is restored. If a test fails, for example because this user cannot
+ * write to that folder, the names count as different, and `listed` returns
  * `undefined`.
  */
 export class DiskProbe implements NameProbe {
@@ -29,7 +32,7 @@ export class DiskProbe implements NameProbe {
    * Makes a probe.
    *
    * @param place Called with the path of a folder below the root. Returns the
-   * folder's path in the operating system.
+   * folder's path, in the syntax of the operating system.
    */
   constructor(place: (path: string) => string) {
     this.#place = place;
@@ -73,7 +76,10 @@ export class DiskProbe implements NameProbe {
   }
 }
 
-/** Opens a folder, or the nearest existing folder above it. */
+/**
+ * Opens a folder or, if this fails, the nearest folder above it that can be
+ * opened.
+ */
 function openNearest(place: string): Folder {
   try {
     return openFolder(place);
@@ -84,7 +90,10 @@ function openNearest(place: string): Folder {
   }
 }
 
-/** Runs a function with a new folder, which is deleted afterwards. */
+/**
+ * Runs a function with a new folder in `above`. Afterwards, deletes the new
+ * folder and restores the modification time of `above`.
+ */
 function withFolder<Result>(
   above: Folder,
   work: (folder: Folder) => Result,

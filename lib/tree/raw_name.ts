@@ -86,7 +86,7 @@ function put(text: string, bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Writes the bytes that `encodeName` returns for a text into a buffer.
+ * Encodes a text as `encodeName` does, and writes the bytes into a buffer.
  *
  * @returns The number of bytes; `undefined` if the buffer is too small.
  */
@@ -105,9 +105,9 @@ export function encodeNameInto(
 }
 
 /**
- * Returns whether a text is a possible result of `decodeName`. `decodeName`
- * never returns lone surrogates for bytes that together are valid UTF-8, so no
- * name has two spellings.
+ * Returns whether a text is a possible result of `decodeName`. A text with lone
+ * surrogates for bytes that together are valid UTF-8 is not a possible result.
+ * Otherwise, two different texts could stand for the same name.
  */
 export function isDecodedName(text: string): boolean {
   return text.isWellFormed() ||
@@ -123,9 +123,9 @@ const ESCAPE = /\\x(5c|[89a-f][0-9a-f])/g;
 
 /**
  * Returns a readable spelling of a path: each byte that is not part of valid
- * UTF-8 becomes `\x` and two hexadecimal digits. If the path itself contains
- * text of this form, the backslash becomes `\x5c`. {@linkcode parsePath}
- * returns the path for a spelling.
+ * UTF-8 becomes `\x` and two hexadecimal digits. A backslash that
+ * {@linkcode parsePath} would read as the beginning of an escape becomes
+ * `\x5c`. `parsePath` returns the path for a spelling.
  *
  * @param path A path of a tree, or the target of a symlink.
  *
@@ -160,9 +160,9 @@ export function parsePath(spelling: string): string {
 }
 
 /**
- * Returns the bytes of a path with octal escapes, for the `printf` of a shell
- * and for `setfattr --restore`. Bytes that are printable ASCII are not escaped,
- * except the backslash and the percent sign.
+ * Returns a path with octal escapes for its bytes, for the `printf` of a shell
+ * and for `setfattr --restore`. Printable ASCII characters are not escaped,
+ * except the space, the backslash and the percent sign.
  */
 export function octalName(path: string): string {
   return Array.from(

@@ -6,15 +6,15 @@ import { openFolder } from "./open_folder.ts";
 export const MAX_WHOLE_BYTES = 1 << 20;
 
 /**
- * Opens a file by its path.
+ * Opens a file for reading, by its path.
  *
  * @param place The path, in the syntax of the operating system. The file itself
- * must not be a symlink. Symlinks in the folders above it are followed.
+ * must not be a symlink. Folders above it can be symlinks, which are followed.
  * @throws The system's error, with its `code`, if the file cannot be opened.
  */
 export function openFile(place: string): OpenFile {
   // In Bun, the functions of `node:path` replace bytes that are not valid
-  // UTF-8.
+  // UTF-8, so a path with such bytes is split here.
   const slash = place.isWellFormed() ? -1 : place.lastIndexOf("/");
   const [above, name] = slash < 0
     ? [nodePath.dirname(place), nodePath.basename(place)]
@@ -55,15 +55,15 @@ export function readWhole(
 }
 
 /**
- * Yields the first `size` bytes of a file, or the whole file if it is shorter,
- * in parts of at most 1 MiB, or of at most the length of `buffer` if it is
- * given.
+ * Yields the first `size` bytes of a file, or the whole file if it is shorter.
+ * Each part has at most 1 MiB or, if `buffer` is given, at most the length of
+ * `buffer`.
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * A file that is given by its path is closed when the loop ends.
  * @param size The maximum number of bytes to read.
- * @param buffer The buffer to read into. If it is given, each part is valid
- * until the next part is read. By default, each part has its own memory.
+ * @param buffer The buffer to read into. Each part is then valid until the next
+ * part is read. By default, each part has its own memory.
  */
 export function* readPieces(
   file: Pick<OpenFile, "read"> | string,

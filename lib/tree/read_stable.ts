@@ -19,17 +19,18 @@ import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 import { withBtime } from "./walked_entry.ts";
 
-/** The values that are shared by the reads of all files of an index. */
+/** The values that are used for reading all files of an index. */
 export interface Reading<Facts extends FileFacts = FileFacts> {
   /** The folders of the tree. */
   folders: OpenFolders;
-  /** The reader of the content. */
+  /** The reader that receives the content of each file. */
   reader: FileReader<Facts>;
   /** A buffer of 1 MiB, for a whole file or a part of a file. */
   buffer: Uint8Array;
   /**
-   * Called with each file that cannot be read, or that changed while being
-   * read.
+   * Called with each file that could not be read, or that was changed, replaced
+   * or deleted during the reading. Also called if the extended attributes of a
+   * file could not be read.
    */
   onSkip: (skipped: Skipped) => void;
   /**
@@ -69,7 +70,7 @@ type State = Pick<
  *
  * The bytes and the state come from the same open file, even if another file
  * takes the name of the file during the reading. The file is opened relative to
- * its open folder.
+ * its open folder, unless an original is read in its place.
  *
  * @param walked The entry of the file, as the walk found it.
  * @param entry The file's entry. It is updated to the state that the file had
@@ -159,7 +160,7 @@ async function readLarge<Facts extends FileFacts>(
       checkAborted(signal);
       yield piece;
       read += piece.length;
-      // Some readers read the parts twice.
+      // Some readers read the parts twice. Only the first reading is reported.
       if (read <= farthest) continue;
       farthest = read;
       onRead?.(entry.path, read);
@@ -186,7 +187,8 @@ async function readLarge<Facts extends FileFacts>(
     const after = file.stat();
     if (!isSame(state, after)) {
       const isThere = folders.statAt(entry.path) !== undefined;
-      // A file that is deleted while it is open can still be read to its end.
+      // Deleting an open file changes its state, but its content can still be
+      // read.
       onSkip(isThere ? unstable(entry.path) : gone(entry.path));
     }
     return facts;
@@ -197,7 +199,7 @@ async function readLarge<Facts extends FileFacts>(
 
 /**
  * Reports a file with several names if it was replaced by another file before
- * it was read. The other names become hard links to the new file in the index,
+ * it was read. In the index, the other names become hard links to the new file,
  * although on the disk they are still names of the old file.
  */
 function checkLinks(
@@ -210,7 +212,10 @@ function checkLinks(
   onSkip({ path: walked.path, reason: "changed", detail });
 }
 
-/** Returns the state of an open file, which must still be a regular file. */
+/**
+ * Returns the state of an open file. Throws an error for anything but a regular
+ * file.
+ */
 function statFile(file: OpenFile): FileStat {
   const stat = file.stat();
   const code = codeOfKind(stat.kind);

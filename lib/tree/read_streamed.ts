@@ -28,10 +28,10 @@ export interface StreamedFileOptions {
 }
 
 /**
- * Passes a file whose content is a stream to a reader, in the same way as
- * `readStable` passes a file of a directory. A reader may read a file of more
- * than 1 MiB twice, so the content of such a file is first stored in memory or,
- * if it has more than 8 MiB, in a temporary file.
+ * Passes a file with streamed content to a reader, as `readStable` passes a
+ * file of a directory. A reader can read a file of more than 1 MiB twice, so
+ * the content of such a file is first stored in memory or, if it has more than
+ * 8 MiB, in a temporary file.
  *
  * @param entry The entry of the file. Its `size` is set to the length of the
  * content, in bytes.
@@ -39,7 +39,8 @@ export interface StreamedFileOptions {
  * @param before The file at this path in the previous index.
  * @param reader The reader.
  * @param options The buffer, the callback for the progress, and the signal.
- * @returns The facts that the reader returns. `size` is the size of the file.
+ * @returns The facts that the reader returns. Their `size` is the size of the
+ * file in bytes, even if the file is stored in condensed form.
  */
 export async function readStreamed<Facts extends FileFacts>(
   entry: FileEntry,
@@ -111,13 +112,13 @@ async function readSparse<Facts extends FileFacts>(
   return Object.assign(facts, { size, sparse: condensed.size });
 }
 
-/** A range of a sparse file that has data. */
+/** A range of data in a sparse file, and the offset of this data in a spool. */
 interface SpooledRange extends DataRange {
   /** The offset of the data in the spool, in bytes. */
   start: number;
 }
 
-/** A sparse file whose data is in a spool. */
+/** A sparse file with its data in a spool. */
 class SpooledFile implements SparseFile, Disposable {
   readonly #size: number;
   readonly #spool = new Spool();
@@ -185,14 +186,14 @@ class SpooledFile implements SparseFile, Disposable {
     };
   }
 
-  /** Frees the memory and deletes the temporary file. */
+  /** Frees the memory and deletes the temporary file, if any. */
   [Symbol.dispose](): void {
     this.#spool.dispose();
   }
 
   /**
    * Returns the position in `#ranges` of the first range that ends after an
-   * offset.
+   * offset; the number of ranges if no range does.
    */
   #rangeAfter(offset: number): number {
     let low = 0;

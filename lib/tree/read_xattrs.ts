@@ -4,8 +4,8 @@ import type { OpenFolders } from "./open_folders.ts";
 import { readXattrs, type XattrAccess, type Xattrs } from "./xattrs.ts";
 
 /**
- * Reads the extended attributes of an entry. If reading fails, reports the path
- * to `onSkip`. The entry is then stored without its attributes.
+ * Reads the extended attributes of an entry. If reading fails, the path is
+ * reported to `onSkip`, and the entry is stored without its attributes.
  *
  * @param path The path below the root.
  * @param access Called once. Returns access to the attributes; `undefined` if

@@ -45,14 +45,14 @@ export function realTarget(target: string): string {
       throw new DeltarError(
         "unsafe",
         `the symlink belongs to user ${stat.uid}, who could change it; ` +
-          `use the path of the directory that it leads to: ${text}`,
+          `use the path of the directory that the symlink points to: ${text}`,
         { object: next },
       );
     }
     if (++links > MAX_LINKS) {
       throw new DeltarError(
         "io",
-        `too many symlinks on this path: at most ${MAX_LINKS}`,
+        `too many symlinks in the path: at most ${MAX_LINKS}`,
         {
           object: place,
         },

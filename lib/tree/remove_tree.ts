@@ -27,7 +27,8 @@ export function removeTree(folder: Folder, name: string): void {
 }
 
 /**
- * Deletes a folder if it is empty and this process may delete it.
+ * Deletes a folder if it is empty. An error that affects only this folder is
+ * ignored.
  *
  * @param place The folder's path, without symlinks.
  * @throws The error of the system, if it affects every path; see `endsAll`.
@@ -62,8 +63,8 @@ function empty(tree: OpenFolders, path: string): void {
 }
 
 /**
- * Gives the owner all permissions for a folder, and other users none, if this
- * process may do so.
+ * Gives the owner all permissions for a folder, and other users none. An error
+ * that affects only this folder is ignored.
  */
 function openUp(folder: Folder, name: string): void {
   try {

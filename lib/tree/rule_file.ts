@@ -45,7 +45,7 @@ export interface RuleFile {
   fault?: string;
   /** Whether the file exists but cannot be read. */
   isUnreadable?: boolean;
-  /** The user ID of the owner. */
+  /** The user ID of the owner, if the file was read. */
   uid?: number;
 }
 
@@ -67,7 +67,8 @@ export function readRuleFile(folder: Folder, path: string): RuleFile {
       if (kind === "symlink") {
         return unusable("a folder on the path is a symlink");
       }
-      // In a linked work tree, `.git` is a file, and the rules are elsewhere.
+      // In a linked work tree of git, `.git` is a file, and the rules are in
+      // another folder.
       if (kind !== "directory") return {};
       opened.push(at = at.openFolder(segment));
     }

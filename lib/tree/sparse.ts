@@ -20,7 +20,7 @@ import { inTurns } from "../bytes/turns.ts";
 import type { OpenFile } from "./folder.ts";
 import type { FileStat } from "./statx.ts";
 
-/** A range of a file that has data. */
+/** A range of data in a file. */
 export interface DataRange {
   /** The offset in the file, in bytes. */
   offset: number;
@@ -39,13 +39,13 @@ export interface PlacedBytes {
   bytes: Uint8Array;
 }
 
-/** The size in bytes of the aligned blocks of zeros that a hole consists of. */
+/** The size of a block, in bytes. A hole consists of whole blocks of zeros. */
 const BLOCK_BYTES = 4096;
 /** The minimum length of a hole in a file of at most 64 GiB, in bytes. */
 const MIN_HOLE_BYTES = 1 << 16;
 /**
- * The maximum number of holes of a file. In a large file, the minimum length of
- * a hole is greater, so this number is never exceeded.
+ * The maximum number of holes in a file. In a file of more than 64 GiB, the
+ * minimum length of a hole is greater, so this number is never exceeded.
  */
 const MAX_RANGES = 1 << 20;
 /**
@@ -53,7 +53,7 @@ const MAX_RANGES = 1 << 20;
  * NULs to whole blocks.
  */
 const MAP_BLOCK_BYTES = 512;
-/** The maximum number of bytes of zeros that are yielded at a time. */
+/** The maximum number of zero bytes to yield or compare at once. */
 const ZEROS_BYTES = 1 << 20;
 
 const NEWLINE = 0x0a;
@@ -61,7 +61,7 @@ const encoder = new TextEncoder();
 
 /**
  * Returns whether a file can have holes: whether its size exceeds the space
- * that it takes on the disk by at least the minimum length of a hole.
+ * that it takes on the disk by at least 64 KiB.
  */
 export function maySparse({ size, allocated }: FileStat): boolean {
   return allocated + MIN_HOLE_BYTES <= size;
@@ -75,8 +75,8 @@ function minHole(size: number): number {
 }
 
 /**
- * Finds the ranges of a file that have data. Yields, without a value, after it
- * has read each part of the file.
+ * Finds the ranges of a file that have data. Yields without a value after each
+ * part that is read, so the caller can interrupt the work.
  *
  * @param file The open file.
  * @param size The size of the file, in bytes.
@@ -115,7 +115,7 @@ export function* findData(
         const to = Math.min(from + BLOCK_BYTES, got);
         if (!isZero(part.subarray(from, to))) add(at + from, at + to);
       }
-      // A file that has become shorter is read as if zeros followed.
+      // If the file has become shorter, the missing bytes count as zeros.
       at += part.length;
       yield;
     }
@@ -228,7 +228,7 @@ export async function readMap(reader: ByteReader): Promise<DataRange[]> {
   const ranges: DataRange[] = [];
   /**
    * The number of values left to read; `undefined` until the number of ranges
-   * is read.
+   * has been read.
    */
   let left: number | undefined;
   let value = 0;
@@ -326,7 +326,7 @@ function invalid(what: string, { object, offset }: ErrorContext): DeltarError {
 }
 
 /**
- * Yields the data of a condensed form with its offsets in the file.
+ * Yields the data of a condensed form, each part with its offset in the file.
  *
  * @param source The condensed form.
  * @param size The size of the file, in bytes.
@@ -359,8 +359,8 @@ export async function* placedData(
 }
 
 /**
- * Yields the data of the ranges with its offsets in the file. The reader must
- * be at the start of the data.
+ * Yields the data of the ranges, each part with its offset in the file. The
+ * reader must be at the start of the data.
  */
 export async function* dataOf(
   reader: ByteReader,
@@ -432,8 +432,9 @@ export class SparseSource implements AsyncIterable<Uint8Array> {
 }
 
 /**
- * Yields the given bytes without those blocks of 4,096 bytes of the file that
- * are all zeros.
+ * Yields the given bytes, but omits each block that has only zeros. A block
+ * begins at a multiple of 4,096 bytes in the file. Of the first and the last
+ * block, only the given bytes are examined.
  *
  * @param placed The bytes and their offset in the file.
  */

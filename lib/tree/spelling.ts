@@ -14,13 +14,13 @@ export interface Disk {
   names(path: string): string[];
 }
 
-/** The known properties of a folder. */
+/** The properties of a folder. Each is `undefined` until it is known. */
 interface FolderNature {
   /** Whether names that differ only by case are one name. */
   case?: boolean;
   /** Whether names that differ only by normalization are one name. */
   form?: boolean;
-  /** The names as the folder spells them. */
+  /** The names in the folder, as the folder spells them. */
   listed?: ReadonlySet<string>;
 }
 
@@ -47,10 +47,11 @@ export class Spelling {
   }
 
   /**
-   * Returns the path under which the folder lists the entry at `path`. The
-   * result differs from `path` only if the file system treats both as one name.
+   * Returns the path of an entry, with the entry's name as the folder lists it.
+   * The result differs from `path` only if the file system treats the two names
+   * as one name.
    *
-   * @param path The path of an existing entry.
+   * @param path The path of an existing entry, in any spelling.
    * @param stat The state of that entry.
    */
   listedAs(path: string, stat: FileStat): string {
@@ -71,10 +72,10 @@ export class Spelling {
   }
 
   /**
-   * Returns whether the file system itself changes a name to the spelling that
-   * the folder lists, so the name cannot be respelled. Also returns `true` if
-   * the two spellings differ only by normalization and the disk cannot be
-   * tested.
+   * Returns whether the file system changes the wanted spelling of a name to
+   * the listed spelling, so the entry cannot be renamed to the wanted spelling.
+   * Also returns `true` if the two spellings differ only by normalization and
+   * the disk cannot be tested.
    *
    * @param listed The path as the folder lists it.
    * @param path The path in the wanted spelling.
@@ -133,7 +134,7 @@ export class Spelling {
 
   /**
    * Returns whether an entry is found under another spelling, or `undefined` if
-   * that spelling cannot be a name.
+   * looking up that spelling fails.
    */
   #isFoundAs(
     folder: string,
@@ -145,7 +146,7 @@ export class Spelling {
     try {
       found = this.#disk.at(join(folder, other));
     } catch {
-      // The other spelling can be too long or invalid as a name.
+      // The other spelling can be too long or an invalid name.
       return undefined;
     }
     if (!isSame(found, stat)) return false;
@@ -165,9 +166,9 @@ export class Spelling {
 }
 
 /**
- * Returns the paths that differ from another path in `paths` only by case,
- * normalization or ignored characters, each with the text that `foldName`
- * returns for both paths.
+ * Returns a map with the paths that differ from another given path only by
+ * case, normalization or ignored characters. The value of a path is the text
+ * that `foldName` returns for the path.
  *
  * @param paths The paths, without duplicates.
  */
@@ -198,8 +199,8 @@ function isSame(left: FileStat | undefined, right: FileStat): boolean {
 
 /**
  * Returns the name with its first ASCII letter in the other case. A name
- * without ASCII letters is returned in lower case or, if it is in lower case
- * already, in upper case.
+ * without ASCII letters is returned in lower case, or in upper case if it is
+ * already in lower case.
  */
 function otherCase(name: string): string {
   const at = name.search(/[a-zA-Z]/);

@@ -28,8 +28,8 @@ export class Spool {
   /**
    * Makes an empty spool.
    *
-   * @param inMemory The maximum number of bytes in memory, not counting a
-   * buffer of 64 KiB. Default: 8 MiB.
+   * @param inMemory The maximum number of bytes to keep in memory, not counting
+   * a buffer of 64 KiB. Default: 8 MiB.
    */
   constructor(inMemory: number = 8 << 20) {
     this.#inMemory = inMemory;
@@ -76,8 +76,8 @@ export class Spool {
    * Yields all bytes that were written, in order.
    *
    * @param buffer A buffer to read into, if the bytes are in a temporary file.
-   * Each part is then valid until the next part is read. By default, each part
-   * has its own memory.
+   * Each part is then valid until the next part is read. Without a buffer, or
+   * if the bytes are in memory, each part remains valid.
    */
   *read(buffer?: Uint8Array): Generator<Uint8Array> {
     this.#flush();
@@ -151,5 +151,5 @@ function remove(folder: string): void {
 /** The size in bytes of the buffer that collects smaller writes. */
 const BUFFER_BYTES = 1 << 16;
 
-/** The number of bytes read at a time. */
+/** The maximum number of bytes read at a time. */
 const READ_BYTES = 1 << 20;

@@ -7,9 +7,9 @@ import { removeTree } from "./remove_tree.ts";
 /**
  * Runs `work` with a new, empty folder inside a directory, so that the results
  * can be renamed into place. The folder is deleted afterwards. If a crash
- * leaves the folder behind, walks exclude it. If this process may set the
- * modification time of the directory, creating and deleting the folder does not
- * change this time.
+ * leaves the folder behind, walks exclude it. If this process is permitted to
+ * set the modification time of the directory, creating and deleting the folder
+ * does not change this time.
  *
  * @param root The path, in the syntax of the operating system. The directory is
  * created if it does not exist.
@@ -50,7 +50,7 @@ export async function withStage<Result>(
   }
 }
 
-/** Restores a folder's modification time, if this process may set it. */
+/** Restores a folder's modification time, if this process is permitted to. */
 function keepTime(folder: Folder, mtime: bigint): void {
   try {
     folder.setOwnTimes(mtime);

@@ -40,8 +40,9 @@ export function lstat(path: string): FileStat {
  *
  * @param path The path, in the syntax of the operating system. It need not be
  * valid UTF-8.
- * @throws The error of `node:fs`, with its `code`, if this process may not
- * enter a folder on the path.
+ * @throws The error of `node:fs`, with its `code`, if the path cannot be
+ * examined, for example because this process is not permitted to enter a folder
+ * on the path.
  *
  * @example
  * ```ts
@@ -60,8 +61,9 @@ export function isAbsent(path: string): boolean {
     const code = codeOf(error);
     // `ENOTDIR` means that a part of the path is a file.
     if (code === "ENOENT" || code === "ENOTDIR") return true;
-    // If the system call fails, `lstat` calls `node:fs`. In Deno, `node:fs`
-    // refuses a path that is not valid UTF-8.
+    // If the system call fails, `lstat` calls `node:fs`, which in Deno refuses
+    // every path that is not valid UTF-8. Its error does not show why the
+    // system call failed, so the path counts as absent.
     if (!path.isWellFormed() && nativeCalls() !== undefined) return true;
     throw error;
   }
@@ -70,8 +72,8 @@ export function isAbsent(path: string): boolean {
 /**
  * Sets the access and modification times of the entry at a path. A symlink is
  * not followed. The precision is 1 ns where system calls are available (Deno
- * and Bun on Linux). Elsewhere, the time is passed as a double, with a
- * precision of 240 ns.
+ * and Bun on Linux). Elsewhere, the time is passed to `node:fs` in seconds, as
+ * a floating-point number with a precision of about 240 ns.
  *
  * @param path The path, in the syntax of the operating system.
  * @param mtime The time to set for both, in nanoseconds since 1970.
@@ -89,8 +91,8 @@ export function setTimes(path: string, mtime: bigint): void {
 }
 
 /**
- * Returns the system calls. They are loaded on first use, because many commands
- * do not need them.
+ * Returns the system calls; `undefined` if they are not available. They are
+ * loaded on first use, because many commands do not need them.
  */
 function nativeCalls(): Native | undefined {
   if (!isLoaded) {
@@ -101,8 +103,8 @@ function nativeCalls(): Native | undefined {
 }
 
 /**
- * Writes the path and a final NUL into the buffer. Returns `false` if they do
- * not fit or the path itself contains a NUL.
+ * Writes the path and a final NUL into the buffer. Returns whether both fit and
+ * the path itself contains no NUL.
  */
 function encodePath(path: string): boolean {
   const length = encodeNameInto(path, pathBuffer);

@@ -12,12 +12,9 @@ import { PLATFORM } from "./this_system.ts";
 
 const NEWLINE = 10;
 const SUM_BYTES = 32;
-/** The number of bytes read or written at a time. */
+/** The maximum number of bytes that are read or written at a time. */
 const PART_BYTES = 1 << 20;
-/**
- * The minimum size in bytes of a file whose states stay in the file. A smaller
- * file is read into memory.
- */
+/** The default of {@linkcode StateFileOptions.minPaged}, in bytes. */
 const MIN_PAGED_BYTES = 2 ** 24;
 
 /** The content of the file of a remembered state. */
@@ -25,11 +22,11 @@ export interface StateFile {
   /** The fields of the first line. */
   head: Line;
   /**
-   * The states of all folders, in memory or in the file. The caller must close
-   * the file.
+   * The states of all folders, in memory or as a range of the open file. The
+   * caller must close this range.
    */
   blocks: Uint8Array | FileRange;
-  /** The rows of the entries. */
+  /** The rows of the entries. See `StoredEntries.bytes`. */
   rows: Uint8Array;
 }
 
@@ -43,8 +40,9 @@ export interface StateFileOptions {
   /** The maximum size of the file in bytes. */
   most: number;
   /**
-   * The minimum size in bytes of a file whose states stay in the file. Default:
-   * 16 MiB.
+   * The minimum size, in bytes, of a file that stays open, so that the states
+   * of the folders can be read when they are needed. A smaller file is read
+   * into memory and closed. Default: 16 MiB.
    */
   minPaged?: number;
 }
@@ -52,21 +50,21 @@ export interface StateFileOptions {
 /**
  * Reads the file of a remembered state, and checks its SHA-256. If the file is
  * large and not encrypted, the states of the folders are not kept in memory.
- * They are read again from the open file, which can be replaced in the
- * meantime, and checked again.
+ * When they are needed, they are read again from the open file, and checked
+ * again. In the meantime, another file can take the name of the open file.
  *
  * @param file The path of the file.
  * @param options Options for reading.
- * @throws {DeltarError} `corrupt` or `truncated` if the file is damaged, `limit`
- * if the file is too large, `not-found` or `io` if it cannot be read; and the
- * errors of `decrypt`.
+ * @throws {DeltarError} `corrupt` or `truncated` if the file is damaged;
+ * `limit` if the file is too large; `not-found` or `io` if it cannot be read;
+ * the errors of `decrypt`.
  * @throws {SyntaxError} If the first line of the file is not JSON.
  */
 export async function readStateFile(
   file: string,
   { decrypt, most, minPaged = MIN_PAGED_BYTES }: StateFileOptions,
 ): Promise<StateFile> {
-  // On Windows, an open file cannot be replaced.
+  // On Windows, an open file cannot be replaced, so the file is not kept open.
   const mayPage = decrypt === undefined && PLATFORM !== "win32";
   if (mayPage && await sizeOf(file) >= minPaged) {
     return await readPaged(file, most);
@@ -94,7 +92,8 @@ async function sizeOf(file: string): Promise<number> {
 }
 
 /**
- * Reads a file whose states stay in the file.
+ * Reads and checks a file. Instead of keeping the states of the folders in
+ * memory, keeps the file open.
  *
  * @param file The path of the file.
  * @param most The maximum size of the file in bytes.
@@ -102,7 +101,7 @@ async function sizeOf(file: string): Promise<number> {
 async function readPaged(file: string, most: number): Promise<StateFile> {
   const opened = open(file);
   try {
-    // The file can have been replaced since its size was looked up.
+    // The file might have been replaced after its size was looked up.
     const { size } = fs.fstatSync(opened);
     if (size > most) {
       throw new DeltarError(
@@ -156,7 +155,10 @@ function open(file: string): number {
   }
 }
 
-/** Returns the first line of a file whose content ends at `end`. */
+/**
+ * Returns the first line of an open file, including the newline. The content of
+ * the file ends at the offset `end`.
+ */
 function readLine(opened: number, end: number, object: string): Uint8Array {
   const parts: Uint8Array[] = [];
   for (let at = 0; at < end; at += PART_BYTES) {
@@ -174,7 +176,8 @@ function readLine(opened: number, end: number, object: string): Uint8Array {
  * first line is padded with spaces to a multiple of four bytes. Each part is
  * valid until the next one is requested.
  *
- * @param head The fields of the first line. `blocks` is added to them.
+ * @param head The fields of the first line. The field `blocks`, the length of
+ * the states in bytes, is added.
  * @param blocks The states of all folders.
  * @param rows The rows of the entries.
  */
@@ -188,7 +191,8 @@ export function* encodeStateFile(
   const start = new Uint8Array(line.length + 4 & ~3).fill(0x20);
   start.set(line);
   start[start.length - 1] = NEWLINE;
-  // The bytes are copied, because some functions do not accept shared memory.
+  // The bytes can be in shared memory, which some functions do not accept, so
+  // they are copied.
   const buffer = new Uint8Array(PART_BYTES);
   for (const bytes of [start, blocks, rows]) {
     for (let at = 0; at < bytes.length; at += PART_BYTES) {
@@ -209,7 +213,7 @@ export function* withSum(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
   yield sum.digest();
 }
 
-/** Returns the error for a state that is invalid. */
+/** Returns the error for an invalid file of a remembered state. */
 export function invalidState(object: string): DeltarError {
   return new DeltarError("corrupt", "the state cache is invalid", { object });
 }
@@ -240,8 +244,8 @@ function middleOf(
 }
 
 /**
- * Returns bytes at an offset in their buffer that is a multiple of four. Copies
- * the bytes only if necessary.
+ * Copies the bytes if their offset in their buffer is not a multiple of four.
+ * Returns the bytes or the copy, which can be read as 32-bit words.
  */
 function aligned(bytes: Uint8Array): Uint8Array {
   return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();

@@ -19,16 +19,16 @@ export const ENTRY_FLAG = {
    * system is mounted on the folder.
    */
   mounted: 1 << 18,
-  /** The flag of an entry in which a read found no extended attributes. */
+  /** The flag of an entry that was found to have no extended attributes. */
   plain: 1 << 19,
 } as const;
 
 /** The flags of a folder. */
 export const FOLDER_FLAG = {
   /**
-   * The flag of a folder whose block has the SHA-256 of the exclude rules,
-   * because the folder is the root, has ignore files or tags, or contains
-   * picked paths.
+   * The flag of a folder whose block has the SHA-256 of the exclude rules.
+   * These folders are the root, folders with ignore files or tags such as
+   * `CACHEDIR.TAG`, and folders in which a walk visited only picked paths.
    */
   ruled: 1,
   /** The flag of a folder that the system refused to list. */
@@ -37,7 +37,7 @@ export const FOLDER_FLAG = {
 
 /**
  * The offsets of the values at the start of a folder's block, in 32-bit words.
- * The entries follow after `length` words. See `TreeState`.
+ * The first entry begins at offset `length`. See `TreeState`.
  */
 export const HEAD = {
   count: 0,
@@ -48,8 +48,8 @@ export const HEAD = {
 } as const;
 
 /**
- * The offsets of the values of an entry, in 32-bit words. `name` is the length
- * of the name in bytes. The name follows after `length` words.
+ * The offsets of the values of an entry, in 32-bit words. At offset `name` is
+ * the length of the name in bytes. The name itself begins at offset `length`.
  */
 export const ENTRY = {
   mode: 0,
@@ -66,7 +66,7 @@ export const ENTRY = {
   length: 20,
 } as const;
 
-/** The minimum number of words of an entry. A name has at least one byte. */
+/** The minimum number of words of an entry. A name takes at least one word. */
 export const MIN_ENTRY_WORDS = ENTRY.length + 1;
 
 /**
@@ -77,9 +77,9 @@ export const MAX_NAME_BYTES: number = 1 << 16;
 
 /** The bits of `st_mode` that contain the type. */
 export const TYPE_MASK = 0o170000;
-/** The type of a file. */
+/** The type bits in the `st_mode` of a file. */
 export const FILE_TYPE = 0o100000;
-/** The type of a directory. */
+/** The type bits in the `st_mode` of a directory. */
 export const DIRECTORY_TYPE = 0o040000;
 
 /** Returns the number of 32-bit words for a name of `length` bytes. */
@@ -88,8 +88,9 @@ export function nameWords(length: number): number {
 }
 
 /**
- * Returns bytes as 32-bit words. The offset of the bytes in their buffer must
- * be a multiple of four.
+ * Returns a view of an array of bytes as 32-bit words. Bytes at the end that do
+ * not fill a word are left out. The offset of the array in its buffer must be a
+ * multiple of four.
  */
 export function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
@@ -126,7 +127,7 @@ export interface EntryState {
   btime: bigint | undefined;
   /** The number of the inode on its device. */
   inode: bigint;
-  /** The ID of the device. */
+  /** The ID of the device that contains the entry. */
   device: bigint;
   /** The number of names (hard links) of the entry. */
   links: number;
@@ -156,7 +157,10 @@ export function readIdentity(words: Uint32Array, at: number): Identity {
   };
 }
 
-/** Returns the part of the state at word `at` that an index records. */
+/**
+ * Returns the part of an entry's state that an index records. The entry begins
+ * at word `at`.
+ */
 export function readBasics(
   words: Uint32Array,
   at: number,

@@ -3,21 +3,22 @@ import { ENTRY, MAX_NAME_BYTES, nameWords, wordsOf } from "./state_layout.ts";
 
 /** The number of 32-bit words of a page. */
 const PAGE_WORDS = PAGE_BYTES / 4;
-/** The maximum number of pages in memory. Together they take 8 MiB. */
+/** The maximum number of pages that are kept in memory: up to 8 MiB. */
 const MAX_PAGES = 128;
 /**
- * The maximum number of words of a range that is copied to the shared memory of
- * {@linkcode StatePages.copy}.
+ * The maximum number of words of a range for which {@linkcode StatePages.copy}
+ * uses the same memory in each call.
  */
 const MAX_COPIED_WORDS = MAX_PAGES * PAGE_WORDS;
 /**
- * The maximum part of the state that a range in its own memory takes. For a
- * larger range, the whole state is read.
+ * The maximum size of a range that gets memory of its own, as a fraction of the
+ * state. For a larger range, the whole state is read into memory.
  */
 const MAX_LARGE_PART = 1 / 4;
 /**
- * The number of times that all pages can be read. A snapshot that uses the
- * entries in the order in which they are stored reads each page a few times.
+ * The average number of reads per page after which the whole state is read into
+ * memory. A snapshot that uses the entries in the order in which they are
+ * stored reads each page only a few times.
  */
 const MAX_ROUNDS = 16;
 const NO_BYTES = new Uint8Array(0);
@@ -25,7 +26,7 @@ const NO_WORDS = new Uint32Array(0);
 
 /** A range of the words of a state. */
 export interface StatePage {
-  /** The number of the first word. */
+  /** The number of the first word of the range. The state begins at word 0. */
   readonly first: number;
   /** The words. */
   readonly words: Uint32Array;
@@ -35,30 +36,34 @@ export interface StatePage {
 
 /**
  * The words of a state that is in a file. They are read page by page, and the
- * pages that were used last stay in memory. The block of a very large folder
- * stays in memory, too, until another one is read. If pages are read too often,
- * the whole state is read into memory.
+ * most recently used pages stay in memory. The block of a very large folder
+ * stays in memory, too, until the block of another very large folder is read.
+ * If pages are read too often, the whole state is read into memory.
  */
 export class StatePages {
   /** The number of words of the state. */
   readonly length: number;
   readonly #range: FileRange;
-  /**
-   * The pages in memory, by number. The page that was not used for the longest
-   * time is the first one.
-   */
+  /** The pages in memory, by number, from the least recently used page on. */
   readonly #pages = new Map<number, StatePage>();
-  /** The number of pages that can still be read one by one. */
+  /** The number of page reads that are left until the whole state is read. */
   #left: number;
-  /** The memory of the range that `copy` returned last. */
+  /** The memory that `copy` uses for up to `MAX_COPIED_WORDS` words. */
   #copied = new Uint8Array(0);
-  /** The last range that `copy` returned in its own memory. */
+  /**
+   * The last range of more than `MAX_COPIED_WORDS` words that `copy` returned,
+   * if it is still in memory.
+   */
   #large: StatePage | undefined;
-  /** The number of the page that was used last. */
+  /** The number of the page that was used last; -1 before the first use. */
   #last = -1;
   #whole: StatePage | undefined;
 
-  /** Makes the pages of a range of a file. Nothing is read yet. */
+  /**
+   * Makes an instance, but reads nothing.
+   *
+   * @param range The range of the file that contains the state.
+   */
   constructor(range: FileRange) {
     this.#range = range;
     this.length = range.length / 4;
@@ -66,11 +71,13 @@ export class StatePages {
   }
 
   /**
-   * Returns a range that contains an entry, or the rest of the state if there
-   * is no complete entry. The range is valid until the next call of a method.
+   * Returns a range that contains an entry. If the state has no valid entry at
+   * this word, the range can be empty or too short. The range is valid until
+   * the next call of a method.
    *
    * @param entry The number of the first word of the entry.
    * @throws {DeltarError} The errors of `FileRange.read`.
+   * @throws {RangeError} If there is too little memory for the state.
    */
   around(entry: number): StatePage {
     const page = isWithin(this.#large, entry, 1)
@@ -87,10 +94,12 @@ export class StatePages {
   }
 
   /**
-   * Returns a range of `count` words, or the rest of the state if it has fewer
-   * words. The range is valid until the next call of `copy`.
+   * Returns a range that contains the requested words. The range can begin
+   * before them and end after them. It is valid until the next call of `copy`.
    *
-   * @param first The number of the first word.
+   * @param first The number of the first requested word.
+   * @param count The number of requested words. If fewer words are left in the
+   * state, the range ends with the state.
    * @throws {DeltarError} The errors of `FileRange.read`.
    * @throws {RangeError} If there is too little memory for the range.
    */
@@ -101,7 +110,8 @@ export class StatePages {
     if (length > MAX_COPIED_WORDS) {
       if (length > MAX_LARGE_PART * this.length) return this.#readAll();
       // The entries of a very large folder are not used in the order in which
-      // they are stored, so its pages would be read too often.
+      // they are stored. The whole block stays in memory, so that its pages are
+      // not read again and again.
       this.#large = undefined;
       const bytes = this.#allocate(4 * length);
       const large = this.#join(first, count, bytes);
@@ -114,7 +124,7 @@ export class StatePages {
     return this.#join(first, count, this.#copied.subarray(0, 4 * length));
   }
 
-  /** Returns a range that can begin and end inside a page. */
+  /** Copies a range, which can begin and end inside a page, into `bytes`. */
   #join(
     first: number,
     count: number,
@@ -181,8 +191,10 @@ export class StatePages {
   }
 
   /**
-   * Returns new memory. If there is too little, the range counts as broken, so
-   * that the caller continues without the state.
+   * Returns `length` new bytes. If there is too little memory, marks the range
+   * of the file as broken. The caller then continues without the state.
+   *
+   * @throws {RangeError} If there is too little memory.
    */
   #allocate(length: number): Uint8Array {
     try {
@@ -198,7 +210,7 @@ export class StatePages {
   }
 }
 
-/** Returns whether a page contains `count` words from `first` on. */
+/** Returns whether a page contains `count` words from word `first` on. */
 function isWithin(
   page: StatePage | undefined,
   first: number,

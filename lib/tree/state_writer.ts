@@ -16,7 +16,7 @@ import {
   TYPE_MASK,
 } from "./state_layout.ts";
 
-/** Writes the blocks that `TreeState` reads, folder by folder. */
+/** Writes the blocks of a state, one per folder. `TreeState` reads them. */
 export class StateWriter {
   readonly #memory: GrowingMemory;
   #used = 0;
@@ -25,7 +25,8 @@ export class StateWriter {
   /**
    * Makes a writer.
    *
-   * @param room The initial capacity in bytes.
+   * @param room The initial capacity in bytes, a multiple of four. Default:
+   * 65,536 bytes.
    */
   constructor(room: number = 1 << 16) {
     this.#memory = new GrowingMemory(room);
@@ -116,12 +117,12 @@ export class StateWriter {
     return this.#block;
   }
 
-  /** Returns an entry's state, as the system returned it. */
+  /** Returns an entry's state. */
   state(entry: number): EntryState {
     return readState(this.#memory.words, entry);
   }
 
-  /** Returns the size of an entry in bytes; see {@linkcode EntryState}. */
+  /** Returns the size in bytes of an entry other than a directory. */
   size(entry: number): number {
     return readSize(this.#memory.words, entry);
   }
@@ -147,14 +148,14 @@ export class StateWriter {
     return this.#memory.words[entry] & 0xffff;
   }
 
-  /** Returns an entry's name; see {@linkcode decodeName}. */
+  /** Returns an entry's name, decoded by {@linkcode decodeName}. */
   name(entry: number): string {
     const start = 4 * (entry + ENTRY.length);
     const end = start + this.#memory.words[entry + ENTRY.name];
     return decodeName(this.#memory.bytes.subarray(start, end));
   }
 
-  /** The position of the current block, in 32-bit words. */
+  /** The position of the block that was begun or copied last, in words. */
   get block(): number {
     return this.#block;
   }

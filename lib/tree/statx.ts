@@ -52,7 +52,7 @@ export interface FileStat {
 
 /** The fields of `BigIntStats` of `node:fs` that are used. */
 export interface NodeStat {
-  /** The ID of the device. */
+  /** The ID of the device that contains the entry. */
   dev: bigint;
   /**
    * The device number of an entry that is itself a device, with the major and
@@ -82,9 +82,9 @@ export interface NodeStat {
 }
 
 /**
- * The offsets, in 32-bit words, of those fields of Linux's `struct statx`
- * (`statx(2)`) that are used. A 64-bit number has its lower half first. The
- * layout is the same on all machines. Where the call is not available,
+ * The offsets, in 32-bit words, of the fields of Linux's `struct statx` that
+ * are used. The lower half of a 64-bit number comes first. The offsets are the
+ * same on all processors. Where the system call `statx(2)` is not available,
  * {@linkcode fillStatx} fills in the struct.
  */
 export const STATX = {
@@ -119,7 +119,7 @@ export type Identity = Pick<FileStat, "device" | "inode">;
 export const STATX_BYTES = 256;
 
 const SECOND_NS = 1_000_000_000n;
-/** The unit in which the space of a file is counted, in bytes. */
+/** The size in bytes of the blocks in which the space of a file is counted. */
 const SECTOR_BYTES = 512;
 
 /** Returns the state in a `struct statx`. */
@@ -163,7 +163,7 @@ function readTime(view: DataView, at: number): bigint {
 }
 
 /**
- * Fills in a `struct statx` from a state of `node:fs`.
+ * Fills in a `struct statx` from a state that `node:fs` returned.
  *
  * @param view The struct, of `STATX_BYTES` bytes.
  * @param stat The state.
@@ -183,8 +183,9 @@ export function fillStatx(view: DataView, stat: NodeStat): void {
 }
 
 /**
- * Returns a `struct statx`, in words, with the state of an entry that was not
- * read from a disk. Fields that the entry does not have are zero.
+ * Returns a `struct statx`, as 32-bit words, for an entry that was not read
+ * from a disk. It has the entry's type, mode, owner, size and modification
+ * time, and a link count of 1. All other fields are zero.
  */
 export function entryStatx(entry: Entry): Uint32Array {
   const words = new Uint32Array(STATX_BYTES / 4);
@@ -201,7 +202,7 @@ export function entryStatx(entry: Entry): Uint32Array {
   return words;
 }
 
-/** The type in the `st_mode` of each kind of entry. */
+/** The type bits in the `st_mode` of each kind of entry. */
 const TYPES: Readonly<Record<EntryKind, number>> = {
   file: 0o100000,
   hardlink: 0o100000,
@@ -244,7 +245,7 @@ export function splitTime(time: bigint): { seconds: bigint; nanos: bigint } {
   return { seconds: (time - nanos) / SECOND_NS, nanos };
 }
 
-/** Returns a state of `node:fs` as a `FileStat`. */
+/** Converts a state from `node:fs` to a `FileStat`. */
 export function fromNodeStat(stat: NodeStat): FileStat {
   const mode = shownMode(Number(stat.mode), PLATFORM);
   const found: FileStat = {
@@ -267,10 +268,10 @@ export function fromNodeStat(stat: NodeStat): FileStat {
 }
 
 /**
- * Splits the number of a device, as the system stores it in `st_rdev`, into its
- * two parts.
+ * Splits a device number, as the system stores it in `st_rdev`, into its major
+ * and minor number.
  *
- * @param rdev The number.
+ * @param rdev The device number.
  * @param platform The system, as `process.platform` names it.
  */
 export function splitDevice(rdev: bigint, platform: string): DeviceNumber {
@@ -290,9 +291,10 @@ export function splitDevice(rdev: bigint, platform: string): DeviceNumber {
 
 /**
  * Returns the `st_mode` that deltar uses in place of the mode that a runtime
- * returns. Windows stores only whether a file is read-only. The runtime makes
- * up the rest of the mode. It returns 0666 even for folders, but a folder with
- * this mode could not be entered on other systems.
+ * returns. The two modes can differ only on Windows, where the system stores
+ * whether a file is read-only, and the runtime makes up the rest of the mode.
+ * The runtime returns 0666 even for folders. On other systems, a folder with
+ * this mode could not be entered.
  *
  * @param mode The mode that the runtime returns.
  * @param platform The system, as `process.platform` names it.
@@ -310,7 +312,8 @@ export function shownMode(mode: number, platform: string): number {
 }
 
 /**
- * Returns a time in nanoseconds since 1970 in the form that `node:fs` accepts.
+ * Converts a time in nanoseconds since 1970 to seconds, as a number or text
+ * that `node:fs` accepts.
  */
 export function toNodeTime(mtime: bigint): number | string {
   const seconds = Number(mtime / SECOND_NS) + Number(mtime % SECOND_NS) / 1e9;
@@ -319,7 +322,7 @@ export function toNodeTime(mtime: bigint): number | string {
   return seconds < 0 ? String(seconds) : seconds;
 }
 
-/** Returns the kind in an `st_mode`. */
+/** Returns the kind of entry that an `st_mode` describes. */
 export function kindOf(mode: number): FileStat["kind"] {
   switch (mode & 0o170000) {
     case 0o100000:

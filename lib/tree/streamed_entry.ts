@@ -1,7 +1,7 @@
 import type { BaseEntry, Entry } from "./entry.ts";
 import type { OwnerFields } from "./owner_fields.ts";
 
-/** An entry of an unknown kind, which a snapshot does not contain. */
+/** An entry of an unknown kind. A snapshot skips the entry. */
 export interface OtherEntry extends BaseEntry {
   /** The kind of the entry. */
   kind: "other";
@@ -9,7 +9,7 @@ export interface OtherEntry extends BaseEntry {
   target?: undefined;
 }
 
-/** An entry of a tree that is read as a stream, such as a tar archive. */
+/** An entry of a tree that is read from a stream, such as a tar archive. */
 export interface StreamedEntry {
   /**
    * The entry, with the names of its owner and group, if they are known. The
@@ -18,8 +18,8 @@ export interface StreamedEntry {
    */
   member: (Entry | OtherEntry) & OwnerFields;
   /**
-   * The content of a file. The content is read before the next entry is
-   * requested. Entries of other kinds have no content.
+   * The content of a file, which is read before the next entry is requested.
+   * Absent for entries of other kinds.
    */
   body?: AsyncIterable<Uint8Array>;
 }

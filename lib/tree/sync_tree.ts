@@ -15,8 +15,8 @@ const MAX_FLUSHES_AT_ONCE = 64;
  * Flushes to the disk the content, the metadata and the names that were written
  * into a tree. Where system calls are available (Deno and Bun on Linux), each
  * file system is flushed with one call. Elsewhere, each file and folder is
- * flushed individually, and files that this process may not read are ignored.
- * The caller must flush such a file when writing it.
+ * flushed individually. A file that this process has no permission to read is
+ * not flushed, so the caller must flush it when writing it.
  *
  * @param folders The folders with changes, including the root, as paths of the
  * operating system.
@@ -42,8 +42,8 @@ export async function syncTree(
 }
 
 /**
- * Flushes the file system of each folder. Returns `false` if the system has no
- * call that does so.
+ * Flushes each file system that contains one of the folders. Returns `false` if
+ * no system call for this is available.
  */
 async function syncFileSystems(
   folders: readonly string[],
@@ -71,7 +71,8 @@ async function syncFileSystems(
 }
 
 /**
- * The flags that open a file without following a symlink or blocking on a pipe.
+ * The flags for opening a file to read it, without following a symlink or
+ * blocking on a pipe.
  */
 const READ = (fs?.constants.O_RDONLY ?? 0) | (fs?.constants.O_NOFOLLOW ?? 0) |
   (fs?.constants.O_NONBLOCK ?? 0);
@@ -88,8 +89,8 @@ async function syncFile(file: string): Promise<void> {
 }
 
 /**
- * Runs an operation on a path. A path that no longer exists or cannot be opened
- * is ignored.
+ * Runs an operation on a path and returns its result. Returns `undefined` if
+ * the path no longer exists or cannot be opened.
  */
 async function attempt<Result>(
   place: string,

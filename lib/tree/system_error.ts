@@ -6,8 +6,8 @@ import { nodeUtil } from "../bytes/node.ts";
  *
  * @param code The code of the error, such as `ENOENT`.
  * @param call The system call that failed.
- * @param place The path that was passed to the call.
- * @param words The reason. Default: the system's message.
+ * @param place The path for which the call failed.
+ * @param words The reason. Default: the system's message for the code.
  */
 export function systemError(
   code: string,
@@ -25,9 +25,9 @@ export function systemError(
 /**
  * Returns the error for an error number of this system.
  *
- * @param errno The error number.
+ * @param errno The error number, which is positive.
  * @param call The system call that failed.
- * @param place The path that was passed to the call.
+ * @param place The path for which the call failed.
  */
 export function errorOfNumber(
   errno: number,
@@ -39,12 +39,13 @@ export function errorOfNumber(
 }
 
 /**
- * Returns an error of `node:fs` as an error that names another path. An error
- * without the code of a system error is returned unchanged.
+ * Returns an error with the same code as an error of `node:fs`, but with the
+ * given call and path. An error without the code of a system error is returned
+ * unchanged.
  *
- * @param error The error.
+ * @param error The error of `node:fs`.
  * @param call The system call that failed.
- * @param place The path to name.
+ * @param place The path for which the call failed.
  */
 export function errorAt(error: unknown, call: string, place: string): Error {
   const code = codeOf(error);
@@ -55,8 +56,8 @@ export function errorAt(error: unknown, call: string, place: string): Error {
 }
 
 function wordsOf(code: string): string {
-  // The message is looked up by the name of the error, because on Windows the
-  // numbers in this map differ from those in `os.constants`.
+  // The message is looked up by the code, such as `ENOENT`, because on Windows
+  // the error numbers in this map differ from those in `os.constants`.
   for (const [name, words] of nodeUtil.getSystemErrorMap().values()) {
     if (name === code) return words;
   }

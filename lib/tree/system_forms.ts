@@ -1,4 +1,7 @@
-/** The flag that stops a call of macOS from following a symlink. */
+/**
+ * The flag that stops `getattrlist` and `setattrlist` of macOS from following a
+ * symlink.
+ */
 export const FSOPT_NOFOLLOW = 1;
 /** The number of bit maps in a `struct attrlist` (`sys/attr.h`). */
 const ATTR_BIT_MAP_COUNT = 5;

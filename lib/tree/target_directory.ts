@@ -16,19 +16,23 @@ import { xattrChanges, type Xattrs, type XattrSelection } from "./xattrs.ts";
 
 /**
  * The current content of a directory. Each path is looked up when it is
- * requested. No symlink is followed. Paths behind a symlink count as absent.
+ * requested. Symlinks in the directory are not followed, so paths below a
+ * symlink count as absent.
  */
 export class TargetDirectory {
   /** The directory's absolute path, without symlinks. */
   readonly root: string;
   #folders: OpenFolders | undefined;
-  /** The path of an absent folder. Everything below it counts as absent. */
+  /**
+   * The path of the folder that was last found to be absent. Paths below it
+   * count as absent and are not looked up.
+   */
   #absent: string | undefined;
   #buffer: Uint8Array | undefined;
 
   /**
-   * Opens a directory until `close` is called. A directory that does not exist
-   * is treated as empty.
+   * Opens a directory, which stays open until `close` is called. A directory
+   * that does not exist is treated as empty.
    *
    * @param root The path, in the syntax of the operating system.
    * @throws {DeltarError} `exists` if the path exists and is not a directory;
@@ -60,7 +64,7 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns the state of the entry at a path, or `undefined` if it is absent.
+   * Returns the state of the entry at a path, or `undefined` if there is none.
    *
    * @param path The path below the root, `""` for the root.
    * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; `io`
@@ -82,11 +86,13 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns whether the entry at a path has these extended attributes.
-   * Attributes that were not read for the snapshot are not compared.
+   * Returns whether the extended attributes of the entry at a path need no
+   * change, as {@linkcode xattrChanges} determines. Returns `true` if the
+   * runtime has no calls for extended attributes.
    *
    * @param path The path below the root, `""` for the root.
-   * @param wanted The attributes.
+   * @param wanted The attributes in the snapshot. If they are `undefined`,
+   * nothing is compared, and the result is `true`.
    * @param selects Called with the name of each attribute. Returns whether the
    * attribute is compared. By default, all attributes are compared.
    */
@@ -159,7 +165,7 @@ export class TargetDirectory {
    * Returns the first name in a folder that no plan may delete, or `undefined`
    * if no name is protected. The protected names are those of journals and of
    * temporary files that a running process might be writing. Where names are
-   * not read as bytes, names with U+FFFD are protected too: this character can
+   * not read as bytes, names with U+FFFD are also protected: this character can
    * represent invalid bytes, and a safety snapshot cannot store a file with
    * such a name.
    */
@@ -186,8 +192,8 @@ export class TargetDirectory {
   }
 
   /**
-   * Yields everything below a folder, without deltar's temporary files. Each
-   * folder comes before its content.
+   * Yields the path and the state of each entry below a folder, except for
+   * deltar's temporary files. Each folder comes before its content.
    */
   *below(path: string): Generator<{ path: string; stat: FileStat }> {
     for (const name of this.names(path)) {
@@ -199,16 +205,16 @@ export class TargetDirectory {
     }
   }
 
-  /** Returns the path of the operating system for a path below the root. */
+  /** Returns the absolute path of the entry at a path below the root. */
   place(path: string): string {
     return path === "" ? this.root : `${this.root}/${path}`;
   }
 
   /**
-   * Returns the relative path from the directory to a place, `""` for the
-   * directory itself. The path begins with `..` if the place is outside, and
-   * consists only of `..` if the place contains the directory. On Windows, the
-   * path to another drive is absolute.
+   * Returns the relative path, `/`-separated, from the directory to a place,
+   * `""` for the directory itself. The path begins with `..` if the place is
+   * outside the directory, and consists only of `..` segments if the place
+   * contains the directory. On Windows, the path to another drive is absolute.
    */
   wayTo(place: string): string {
     return nodePath.relative(truePlace(this.root), truePlace(place))

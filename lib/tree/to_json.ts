@@ -74,20 +74,20 @@ function fieldsOf(fields: Iterable<[unknown, unknown]>): object {
 
 const TIMES: ReadonlySet<string> = new Set(["mtime", "btime", "ctime"]);
 
-/** Returns the fields of an object or map for `JSON.stringify`. */
+/** Returns the result of {@linkcode toJson} for `this`. */
 function ofFields(this: object): unknown {
   return converted(this, "");
 }
 
 /**
- * The property `toJSON` of an entry. It is not enumerable, so that copies and
- * comparisons use only the fields.
+ * The descriptor of the method `toJSON` of an entry. The method is not
+ * enumerable, so that copies and comparisons use only the fields.
  */
 const TO_JSON: PropertyDescriptor = { value: ofFields };
 
 /**
- * Adds a method `toJSON` to an object. The method returns the result of
- * {@linkcode toJson} for the object.
+ * Adds a method `toJSON` to an object, and returns the object. The method
+ * returns the result of {@linkcode toJson} for the object.
  */
 export function withJson<Of extends object>(object: Of): Of {
   return Object.defineProperty(object, "toJSON", TO_JSON);
@@ -99,10 +99,12 @@ export function withJson<Of extends object>(object: Of): Of {
  * object literal to which properties are added.
  *
  * @param path The path below the root.
- * @param metadata The mode, time and owner.
+ * @param metadata The mode, times, owner and extended attributes.
  * @param size The size in bytes.
- * @param sha256 The SHA-256 of the content in hexadecimal.
- * @param sparse The length of the condensed form of a sparse file in bytes.
+ * @param sha256 The SHA-256 in hexadecimal: of the condensed form if the file
+ * is sparse, otherwise of the content.
+ * @param sparse The length in bytes of the condensed form of a sparse file;
+ * `undefined` for other files.
  */
 export function makeFile(
   path: string,
@@ -124,7 +126,7 @@ export function makeDirectory(
   return new EntryFields(path, "directory", metadata, 0);
 }
 
-/** Makes the entry of a link; see {@linkcode makeFile}. */
+/** Makes the entry of a symlink or hard link; see {@linkcode makeFile}. */
 export function makeLink(
   path: string,
   kind: "symlink" | "hardlink",
@@ -136,13 +138,13 @@ export function makeLink(
 
 /**
  * Makes the entry of a named pipe or a device; see {@linkcode makeFile}. There
- * are few such entries, so the memory that an added field takes does not
- * matter.
+ * are few such entries, so it does not matter that adding the field `device`
+ * takes more memory.
  *
  * @param path The path below the root.
  * @param kind The kind of the entry.
- * @param metadata The mode, time, owner and extended attributes.
- * @param device The number of the device. Ignored for a pipe.
+ * @param metadata The mode, times, owner and extended attributes.
+ * @param device The number of the device. Ignored for a named pipe.
  */
 export function makeSpecial(
   path: string,
@@ -166,8 +168,8 @@ interface AllFields extends Metadata {
 }
 
 /**
- * A constructor that uses the prototype of plain objects, so that entries are
- * plain objects.
+ * A constructor of entries. Its prototype is `Object.prototype`, so that
+ * entries are plain objects.
  */
 const EntryFields = function (
   this: AllFields,
@@ -215,7 +217,7 @@ EntryFields.prototype = Object.prototype;
 
 /**
  * Returns a time as decimal seconds since 1970: with nine decimal places, or
- * with none if the time is a whole second.
+ * with none if the time is a whole number of seconds.
  *
  * @param time The time in nanoseconds since 1970.
  *

@@ -21,10 +21,10 @@ import { type FileStat, type Identity, kindOf, STATX } from "./statx.ts";
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * The state of a directory that a machine remembers between walks: for each
- * folder, the names in the system's order and the state of each entry. A folder
- * is a block of 32-bit words. The blocks of all folders are concatenated. A
- * block has:
+ * The state of a directory that a machine remembers between walks: the name and
+ * the state of each entry of each folder, in the order in which the system
+ * lists the entries. A folder is a block of 32-bit words. The blocks of all
+ * folders are concatenated. A block has:
  *
  * - the number of entries, the number of words of the block, and the flags;
  * - the SHA-256 of the exclude rules, if the folder has the flag `ruled`,
@@ -33,20 +33,22 @@ const NO_BYTES = new Uint8Array(0);
  *   links and device, the length of the name and the name, padded with zeros.
  *
  * In the entry of a directory, the size is replaced by the number of the first
- * word of the directory's block.
+ * word of the directory's block, or by 0 if the directory has no block. Methods
+ * identify an entry by the number of its first word.
  */
 export class TreeState {
-  /** The number of 32-bit words of the blocks. */
+  /** The total number of 32-bit words of all blocks. */
   readonly length: number;
   /** The pages; `undefined` if the blocks are in memory. */
   readonly #pages: StatePages | undefined;
   #page: StatePage;
 
   /**
-   * Reads blocks that `StateWriter` wrote.
+   * Makes an instance that reads blocks that `StateWriter` wrote.
    *
-   * @param blocks The blocks in memory or in a file. Their length and, in
-   * memory, their offset are multiples of four bytes.
+   * @param blocks The blocks, in memory or in a file. Their length in bytes
+   * must be a multiple of four. In memory, the array's offset in its buffer
+   * must also be a multiple of four.
    */
   constructor(blocks: Uint8Array | FileRange) {
     if (blocks instanceof Uint8Array) {
@@ -60,19 +62,20 @@ export class TreeState {
   }
 
   /**
-   * Words of the blocks. `seek` returns the position of an entry among them,
-   * and can replace them.
+   * The words in which `seek` finds an entry. Each call of `seek` can replace
+   * them if the blocks are in a file.
    */
   get words(): Uint32Array {
     return this.#page.words;
   }
 
   /**
-   * Returns the position of an entry in `words`. The entry is complete, unless
-   * the state has no complete entry there.
+   * Finds an entry and returns its position in `words`. If the state has a
+   * complete entry there, `words` contains all of it.
    *
    * @param entry The number of the first word of the entry.
    * @throws {DeltarError} The errors of `FileRange.read`.
+   * @throws {RangeError} If there is too little memory for the state.
    */
   seek(entry: number): number {
     if (this.#pages === undefined) return entry;
@@ -86,7 +89,9 @@ export class TreeState {
    * @param at The number of the first word of the block. The block of the root
    * begins at word 0.
    * @returns The folder, or `undefined` if no complete block begins at this
-   * word. The folder is valid until the next call.
+   * word. The folder is valid until the next call of this method.
+   * @throws {DeltarError} The errors of `FileRange.read`.
+   * @throws {RangeError} If there is too little memory for the folder.
    */
   folder(at: number): FolderState | undefined {
     const page = this.#block(at);
@@ -105,8 +110,8 @@ export class TreeState {
   }
 
   /**
-   * Returns the words of an entry, which are valid until the next call of
-   * `seek`.
+   * Returns the words of an entry, which are valid until the next call of a
+   * method.
    *
    * @throws {RangeError} If the entry is incomplete.
    */
@@ -148,8 +153,8 @@ export class TreeState {
   }
 
   /**
-   * Returns the number of the first word of a directory's block;
-   * `undefined` if the entry has no block.
+   * Returns the number of the first word of a directory's block; `undefined` if
+   * the entry has no block.
    */
   blockOf(entry: number): number | undefined {
     const at = this.seek(entry);
@@ -170,9 +175,9 @@ export class TreeState {
 }
 
 /**
- * Returns whether a complete block begins at word `at`: its number of entries
- * is correct, the last entry ends where the block ends, and the blocks of its
- * folders begin after `at`.
+ * Returns whether a complete block begins at word `at`. Its number of entries
+ * must be correct, its last entry must end where the block ends, and the blocks
+ * of the directories in it must begin after `at`.
  */
 function isBlock({ first, words }: StatePage, at: number): boolean {
   const start = at - first;
@@ -191,8 +196,8 @@ function isBlock({ first, words }: StatePage, at: number): boolean {
 }
 
 /**
- * Returns the number of the word after an entry, or -1 if the entry is invalid
- * or ends after `end`.
+ * Returns the position in `words` of the word after an entry, or -1 if the
+ * entry is invalid or ends after `end`.
  */
 function endOfEntry(words: Uint32Array, entry: number, end: number): number {
   const name = entry + ENTRY.length;
@@ -205,7 +210,7 @@ function endOfEntry(words: Uint32Array, entry: number, end: number): number {
 
 /**
  * Returns the number of the first word of a directory's block, or 0 if the
- * entry has no block.
+ * entry, which is at a position in `words`, has no block.
  */
 function blockOf(words: Uint32Array, entry: number): number {
   const isDirectory = (words[entry] & TYPE_MASK) === DIRECTORY_TYPE;
@@ -219,7 +224,7 @@ function blockOf(words: Uint32Array, entry: number): number {
 export class FolderState {
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
-  /** The number of the first word in `#words`. */
+  /** The number, in the state, of the first word of `#words`. */
   readonly #first: number;
   /** The position of the block in `#words`. */
   readonly #at: number;
@@ -256,9 +261,12 @@ export class FolderState {
   }
 
   /**
-   * Finds the entry with the name in the bytes from `start` to `end`. Names are
-   * found without a search if they are looked up in the system's order.
+   * Finds the entry with a name. Names are found without a search if they are
+   * looked up in the order in which the state lists them.
    *
+   * @param bytes The array that contains the name.
+   * @param start The offset of the name's first byte.
+   * @param end The offset after the name's last byte.
    * @returns The number of the first word of the entry, or -1 if no entry has
    * this name.
    */
@@ -269,8 +277,8 @@ export class FolderState {
       return entry + this.#first;
     }
     this.#byName ??= this.#indexNames();
-    // The key has one character for each byte, so the names need not be
-    // decoded.
+    // Keys are only compared with each other, so one character for each byte is
+    // enough, and the names need not be decoded.
     const key = latin1(bytes, start, end);
     const found = this.#byName.get(key);
     if (found === undefined) return -1;
@@ -280,7 +288,11 @@ export class FolderState {
 
   /**
    * Returns whether an entry's state equals the state that the system returns
-   * now. The device, and the size of a directory, are not compared.
+   * now. The device, the creation time and the size of a directory are not
+   * compared.
+   *
+   * @param number The number of the first word of the entry.
+   * @param stat The `struct statx` that the system returns, as 32-bit words.
    */
   isSame(number: number, stat: Uint32Array): boolean {
     const words = this.#words;
@@ -312,14 +324,14 @@ export class FolderState {
       .every((byte, at) => byte === digest[at]);
   }
 
-  /** Returns the numbers by which the system identifies an entry. */
+  /** Returns the device and inode of an entry. */
   identity(entry: number): Identity {
     return readIdentity(this.#words, entry - this.#first);
   }
 
   /**
-   * Returns whether an entry's kind equals the kind that the system returns
-   * now.
+   * Returns whether an entry's kind equals the kind in the `struct statx` that
+   * the system returns now.
    */
   isSameKind(entry: number, stat: Uint32Array): boolean {
     const mode = this.#words[entry - this.#first];
@@ -352,7 +364,8 @@ export class FolderState {
   }
 
   /**
-   * Yields the number of the first word of each entry, in the system's order.
+   * Yields the number of the first word of each entry, in the order in which
+   * the system listed the entries.
    */
   *entries(): Generator<number> {
     for (let at = this.#at + HEAD.length; at < this.#end;) {

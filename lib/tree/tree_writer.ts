@@ -63,24 +63,25 @@ export interface TreeWriterOptions {
    */
   flushes?: boolean;
   /**
-   * Called with a path directly before a new file or link is renamed to it, or
-   * before the entry at the path is deleted. The callback may delete what
-   * exists at the path, or throw an error to keep it. `adopt` and `respell` do
-   * not call this callback.
+   * Called with a path directly before a new file, link, named pipe or device
+   * is renamed to the path, or before the entry at the path is deleted. The
+   * callback may delete what exists at the path, or throw an error to keep it.
+   * `adopt` and `respell` do not call this callback.
    */
   onReplace?: (path: string) => void;
   /**
    * Called with a path and an error if the mode, time, owner or extended
-   * attributes of the path could not be set, or if the folder at the path was
-   * replaced. The error says what happened. The entry is created nevertheless.
-   * By default, the error is thrown, and a file or link is not created.
+   * attributes of the entry at the path could not be set, or if the folder at
+   * the path was replaced. The error says what happened. The entry is created
+   * nevertheless. By default, the error is thrown, and the entry is not created
+   * unless it is a directory.
    */
   onUnset?: (path: string, error: DeltarError) => void;
   /**
-   * Called with a path and an error if extended attributes of the path could
-   * not be set. The error names these attributes. The entry is created
-   * nevertheless. If this callback is absent, `onUnset` is called. If both are
-   * absent, the error is thrown.
+   * Called with a path and an error if only extended attributes of the entry at
+   * the path could not be set. The entry is created nevertheless. If this
+   * callback is absent, `onUnset` is called. If both are absent, the error is
+   * thrown.
    */
   onUnsetXattrs?: (path: string, error: DeltarError) => void;
   /**
@@ -101,13 +102,13 @@ export interface TreeWriterOptions {
 type Pending =
   | Metadata & { as: "wanted" }
   /**
-   * The folder existed before. Its previous state is restored, as far as
-   * possible.
+   * The folder existed before. Its time is restored and, if `opened` is `true`
+   * because the writer gave this user access to the folder, so is its mode.
    */
   | Metadata & { as: "kept"; opened: boolean }
   /**
-   * The folder was created only because it is above another path. Its mode is
-   * the default mode of a new folder.
+   * The folder was created only because it is above another path. `finish`
+   * gives it the default mode of a new folder.
    */
   | { as: "implied"; mode: number };
 
@@ -129,7 +130,10 @@ function isKeptTime(time: bigint, set: bigint): boolean {
   return late >= -MAX_TIME_LOSS_NS && late <= MAX_TIME_LOSS_NS;
 }
 
-/** An entry whose mode, time and owner can be set. */
+/**
+ * The methods that read and set the state of one entry. `setMode` is absent for
+ * a symlink.
+ */
 interface StateSetter {
   stat(): FileStat | undefined;
   setOwner(uid: number, gid: number): void;
@@ -143,8 +147,8 @@ interface StateSetter {
 }
 
 /**
- * The number of folders that may always be created, even if no entry for them
- * was passed to the writer.
+ * The number of folders without an entry that may always be created, even if
+ * only one path is passed to the writer.
  */
 const MIN_IMPLIED_FOLDERS = 4096;
 /**
@@ -167,14 +171,15 @@ export function rootOf(writer: TreeWriter): Folder {
 /**
  * Returns the values that a thread needs to write a file, and keeps the file's
  * folder open until the caller releases it. Returns `undefined` if threads
- * cannot write the file, because the runtime has no system calls for folders,
- * the owner is invalid, the file has extended attributes, or the file would
- * inherit an ACL.
+ * cannot write the file: the writer has not yet found that the file system
+ * keeps modes and times, the runtime has no system calls for folders, the owner
+ * is invalid, the file has extended attributes, or the file would inherit an
+ * ACL.
  *
  * @param writer The writer of the directory.
  * @param path The path below the root.
- * @param file The mode, time and owner of the file, and the size and SHA-256
- * that its content must have.
+ * @param file The metadata of the file, and the size and SHA-256 that its
+ * content must have.
  * @param skip The offset of the file's content in the decompressed frame, in
  * bytes.
  * @throws {DeltarError} The errors of `TreeWriter.directory` for the path.
@@ -189,7 +194,7 @@ export function fileForThread(
 }
 
 /**
- * Writes a tree into a directory and never outside of it. Names are checked,
+ * Writes a tree into a directory and never outside it. Names are checked,
  * and each folder is opened from the folder above it without following a
  * symlink. A file gets its name only after its content has been checked, so the
  * file appears whole or not at all. Existing files and links are replaced.
@@ -222,8 +227,9 @@ export class TreeWriter {
     rootFolder = (writer) => writer.#folders.root;
     threadFile = (writer, path, file, skip) => {
       const { mode, mtime, uid, gid, size, sha256 } = file;
-      // A thread does not check whether the file system keeps modes and times,
-      // so threads write files only after this thread has found that it does.
+      // A thread does not check whether the file system keeps modes and times.
+      // Threads therefore write files only after this writer has found that the
+      // file system keeps them.
       if (!writer.#keepsState) return undefined;
       if (writer.#owned && !isOwner(uid, gid)) return undefined;
       const folder = writer.#place(path);
@@ -260,7 +266,8 @@ export class TreeWriter {
   readonly root: string;
   readonly #folders: OpenFolders;
   /**
-   * The folders that were entered, with their devices and inodes at that time.
+   * The devices and inodes of the folders that the writer has opened or
+   * created, by path.
    */
   readonly #entered = new Map<string, Identity>();
   /**
@@ -287,13 +294,13 @@ export class TreeWriter {
   /** The group ID of the process; `undefined` on Windows. */
   readonly #group: number | undefined = process.getegid?.();
   /**
-   * The folders that this writer created and that inherited no ACL. They have
-   * no extended attributes until `finish` sets them.
+   * The folders that this writer created and that inherited no ACL. Until
+   * `finish` is called, they have no extended attributes.
    */
   readonly #bare = new Set<string>();
-  /** A map from an open folder to whether new files in it inherit an ACL. */
+  /** Whether new files in a folder inherit an ACL, by open folder. */
   readonly #aclFolders = new WeakMap<Folder, boolean>();
-  /** Whether the writer sets the owner of entries, as only root can. */
+  /** Whether the writer sets the owner of entries, which only root can do. */
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
   readonly #options: TreeWriterOptions;
@@ -336,7 +343,7 @@ export class TreeWriter {
    * permission.
    *
    * @param path The path below the root.
-   * @param metadata The mode, time and owner of the directory.
+   * @param metadata The mode, times, owner and extended attributes.
    * @param isNew Whether the directory must not exist yet. Default: `false`.
    * @throws {DeltarError} `io` if something exists at the path and `isNew` is
    * set, or the system refuses to create the directory; `unsafe` if the path is
@@ -365,13 +372,14 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param source The content of the file.
-   * @param metadata The mode, time and owner of the file.
+   * @param metadata The mode, times, owner and extended attributes.
    * @param expected The size and SHA-256 that the content must have, and
    * whether it is in condensed form. By default, any content that is not in
    * condensed form is accepted.
    * @throws {DeltarError} `mismatch` if the content differs from `expected`;
-   * the errors of the source; and the errors of `directory` for the path. If
-   * the content differs or the source fails, the path is unchanged.
+   * `io` if the system refuses the file; and the errors of the source, of
+   * `onReplace`, and of `directory` for the path. If the content differs or the
+   * source fails, the path is unchanged.
    */
   async file(
     path: string,
@@ -400,7 +408,8 @@ export class TreeWriter {
       }
       this.#options.onReplace?.(path);
       this.#step("rename");
-      // The folder might have been closed while the file was written.
+      // The folder might have been closed while the file was written, so it is
+      // opened again if necessary.
       const now = this.#folders.at(parentPath(path));
       now.rename(temporary, now, nameOf(path));
       setBtime(now, path, metadata);
@@ -416,9 +425,10 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param target The path that the link contains.
-   * @param metadata The mode, time and owner of the link. The mode is not set.
+   * @param metadata The times, owner and extended attributes. The mode is not
+   * set.
    * @throws {DeltarError} `io` if the system refuses the link, and the errors
-   * of `directory` for the path.
+   * of `onReplace`, and of `directory` for the path.
    */
   symlink(path: string, target: string, metadata: Metadata): void {
     this.#makeAside(path, "link", metadata, (stage, name) => {
@@ -445,8 +455,8 @@ export class TreeWriter {
   ): void {
     const folder = this.#place(path);
     this.#attempt(path, () => {
-      // The owner is set by name, so other users must not be able to replace
-      // the entry before that.
+      // The owner is set by name. In a private folder, other users cannot
+      // replace the entry before its owner is set.
       const stage = this.#owned
         ? this.#private.beside(parentPath(path))
         : folder;
@@ -472,10 +482,11 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param kind The kind of the entry.
-   * @param device The number of the device. Ignored for a pipe.
-   * @param metadata The mode, time and owner.
+   * @param device The number of the device. Ignored for a named pipe.
+   * @param metadata The mode, times, owner and extended attributes.
    * @throws {DeltarError} `io` if the system or the runtime cannot create the
-   * pipe or device, and the errors of `directory` for the path.
+   * named pipe or device, and the errors of `onReplace`, and of `directory` for
+   * the path.
    */
   special(
     path: string,
@@ -494,9 +505,9 @@ export class TreeWriter {
    *
    * @param path The path of the new hard link, below the root.
    * @param existing The path of the existing entry, below the root.
-   * @throws {DeltarError} `unsafe` if `existing` is not a file, named pipe or
-   * device; `io` if the system refuses the link; and the errors of `directory`
-   * for both paths.
+   * @throws {DeltarError} `unsafe` if no file, named pipe or device has the
+   * path `existing`; `io` if the system refuses the link; and the errors of
+   * `onReplace`, and of `directory` for both paths.
    */
   hardLink(path: string, existing: string): void {
     this.#place(existing);
@@ -510,7 +521,7 @@ export class TreeWriter {
       if (there === undefined || !canHaveLinks(there.kind)) {
         throw new DeltarError(
           "unsafe",
-          `cannot make a hard link to ${existing}: not a file, named pipe or device`,
+          `cannot make a hard link to ${existing}: no file, named pipe or device has this path`,
           {
             path,
           },
@@ -524,27 +535,27 @@ export class TreeWriter {
         now.rename(temporary, now, nameOf(path));
       } finally {
         this.#step("remove temporary");
-        // If both names belong to the same file, renaming changes nothing
-        // (POSIX), and the temporary name remains.
+        // If the path is already a hard link to the same file, renaming changes
+        // nothing (POSIX), and the temporary name remains.
         this.#discard(parentPath(path), temporary);
       }
     });
   }
 
   /**
-   * Sets the mode, times and owner of an entry. If the entry is a directory,
-   * `finish` sets them.
+   * Sets the mode, times, owner and extended attributes of an entry. If the
+   * entry is a directory, `finish` sets them.
    *
    * @param path The path below the root.
-   * @param metadata The mode, times and owner to set.
-   * @param seen The state of the file that must be at the path or, if this
-   * process is root, of the named pipe or device. All other entries, and files
-   * on Windows, are not compared with `seen`. By default, any entry may be at
-   * the path.
+   * @param metadata The mode, times, owner and extended attributes to set.
+   * @param seen An earlier state of the entry. The entry must still be the same
+   * one and have the same number of hard links. This is checked for a file,
+   * except on Windows, and, if this process is root, for a named pipe or a
+   * device. By default, any entry may be at the path.
    * @throws {DeltarError} `changed` if a different entry is at the path, or if
    * the number of the entry's hard links changed; `not-found` if the path does
    * not exist; `io` if the system refuses a change; and the errors of
-   * `directory` for the path.
+   * `onReplace`, and of `directory` for the path.
    */
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
@@ -613,7 +624,7 @@ export class TreeWriter {
   }
 
   /**
-   * Deletes a file or link, or an empty directory.
+   * Deletes an entry. A directory must be empty.
    *
    * @param path The path below the root.
    * @throws {DeltarError} `not-found` if the path does not exist; `io` if the
@@ -641,10 +652,10 @@ export class TreeWriter {
   }
 
   /**
-   * Moves a file that another writer wrote on the same disk to a path of this
-   * writer.
+   * Moves a file that another writer wrote on the same file system to a path of
+   * this writer.
    *
-   * @param path The path below the root.
+   * @param path The path below this writer's root.
    * @param from The other writer.
    * @param fromPath The path below the other writer's root.
    * @throws {DeltarError} `not-found` if the file does not exist; `io` if the
@@ -678,11 +689,11 @@ export class TreeWriter {
 
   /**
    * Returns the current state of the entry at a path, or `undefined` if the
-   * path does not exist or a part of it is not a folder.
+   * path does not exist.
    *
    * @param path The path below the root.
-   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
-   * leads out of the root; `io` if the system refuses access.
+   * @throws {DeltarError} `unsafe` if the path is invalid, for example because
+   * it leads out of the root; `io` if the system refuses access.
    */
   at(path: string): FileStat | undefined {
     checkPath(path);
@@ -697,7 +708,7 @@ export class TreeWriter {
   }
 
   /**
-   * Sets the mode, time and owner of the directories, the deepest first, and
+   * Sets or restores the states of the directories, the deepest first, and
    * closes the writer.
    *
    * @param beforeRoot Called when everything except the root has its final
@@ -705,7 +716,9 @@ export class TreeWriter {
    * deleting a journal.
    * @throws {DeltarError} `changed` if a directory was replaced; `io` if the
    * system refuses a change. If `onUnset` is given, an error is thrown only if
-   * the root was replaced or if the error affects every path.
+   * it affects every path, if the root was replaced, or if a root that the
+   * writer created cannot get the default mode of a new folder.
+   * @throws The errors of `beforeRoot`.
    */
   finish(beforeRoot?: () => void): void {
     let fault: DeltarError | undefined;
@@ -728,8 +741,9 @@ export class TreeWriter {
       this.#private.close();
       // `beforeRoot` changes the root's time, so the root's state is set again
       // afterwards. If the process ends in between, the mode and owner of the
-      // root are correct, and only its time is wrong. A root without write
-      // permission gets its mode only after `beforeRoot`.
+      // root are correct, and only its time is wrong. The state of a root
+      // without write permission is set only after `beforeRoot`, which needs
+      // this permission.
       if (beforeRoot !== undefined && root.mode & 0o200) {
         this.#step("finish folder");
         this.#attempt("", () => this.#finishFolder("", root));
@@ -745,7 +759,7 @@ export class TreeWriter {
 
   /**
    * Deletes the folders that the writer created for its own use. Call this
-   * method before the tree is flushed, so that the deletion is flushed too.
+   * method before the tree is flushed, so that the deletion is also flushed.
    */
   removePrivateFolders(): void {
     this.#private.close();
@@ -756,7 +770,8 @@ export class TreeWriter {
    * system cannot flush a whole file system. In this case, the caller must
    * flush each file and folder.
    *
-   * @throws {DeltarError} `io` if the disk did not accept the data.
+   * @throws {DeltarError} `io` if the disk did not accept the data or a folder
+   * cannot be opened; `not-found` if a folder no longer exists.
    */
   async syncFileSystems(): Promise<boolean> {
     const done = new Set<bigint>();
@@ -798,7 +813,10 @@ export class TreeWriter {
     }
   }
 
-  /** Closes all folders. Unfinished files are not deleted. */
+  /**
+   * Closes all folders, and deletes those that the writer created for its own
+   * use. Temporary files are not deleted.
+   */
   close(): void {
     this.#private.close();
     this.#folders.close();
@@ -816,7 +834,8 @@ export class TreeWriter {
       );
     }
     if (pending.as === "implied") {
-      // Some file systems refuse every mode, even the mode that they report.
+      // Some file systems refuse to set any mode, even the mode that they
+      // report.
       if (folder.stat().mode !== pending.mode) folder.setOwnMode(pending.mode);
       return;
     }
@@ -858,11 +877,13 @@ export class TreeWriter {
   }
 
   /**
-   * Creates a folder and the folders above it. A link in the place of a folder
-   * is refused.
+   * Opens a folder and the folders above it, and creates those that do not
+   * exist.
    *
    * @param path The path of the folder.
-   * @param isWanted Whether `finish` sets a state for the folder.
+   * @param isWanted Whether the folder has an entry of its own. `finish` then
+   * sets the state in this entry.
+   * @throws {DeltarError} The errors of `directory`.
    */
   #enter(path: string, isWanted = false): void {
     if (this.#entered.has(path)) return;
@@ -871,8 +892,9 @@ export class TreeWriter {
       ends.push(at);
     }
     ends.push(path.length);
-    // The folders above an entered folder were entered too, so a binary search
-    // finds the deepest entered folder.
+    // If a folder is in `#entered`, the folders above it are there, too. A
+    // binary search therefore finds the deepest folder of the path that is in
+    // `#entered`.
     let known = -1;
     let next = ends.length - 1;
     while (next - known > 1) {
@@ -921,8 +943,9 @@ export class TreeWriter {
     checkName(path);
     this.#attempt(path, () => {
       const above = this.#folders.at(parentPath(path));
-      // If other users have no access to the folder above, a folder can be open
-      // at the path only if this writer entered it.
+      // `#folders` might still have an open folder that was at the path before.
+      // If other users have no access to the folder above, this is possible
+      // only if the path is in `#entered`.
       const isUnknown = this.#made.has(parentPath(path)) &&
         !this.#entered.has(path);
       if (!isUnknown) this.#folders.forget(path);
@@ -949,8 +972,8 @@ export class TreeWriter {
   }
 
   /**
-   * Returns whether a folder that this writer created, and new files in it,
-   * have this owner and group without a call that sets them.
+   * Returns whether this writer created a folder, and the folder and new files
+   * in it already have this owner and group.
    */
   #owns(path: string, uid: number, gid: number): boolean {
     return uid === this.#user && gid === this.#group && this.#made.has(path);
@@ -987,7 +1010,7 @@ export class TreeWriter {
 
   /**
    * Records the state of an existing folder, so that the state can be restored
-   * after writing.
+   * after writing. If necessary, gives this user access to the root.
    */
   #keep(path: string, folder: Folder, stat: FileStat): void {
     const opened = !this.#owned && (stat.mode & 0o700) !== 0o700;
@@ -1000,10 +1023,10 @@ export class TreeWriter {
 
   /**
    * Returns the metadata that a file gets. If the extended attributes were not
-   * read for the snapshot, the file keeps those of the file that it replaces,
-   * except those that give rights to a program. The file keeps none of them if
-   * the replaced file has a different owner, because an ACL can give that owner
-   * access.
+   * read for the snapshot, the file gets those of the file that it replaces,
+   * except those of the namespace `security`, which can give rights to a
+   * program. The file gets none of them if the replaced file has a different
+   * owner, because an ACL can give that owner access.
    */
   #withKept(path: string, metadata: Metadata): Metadata {
     if (metadata.xattrs !== undefined || !canUseXattrs()) return metadata;
@@ -1029,15 +1052,19 @@ export class TreeWriter {
     }
   }
 
-  /** Sets the owner, extended attributes, mode and time, as far as possible. */
+  /**
+   * Sets the owner, time, extended attributes and mode of an entry, as far as
+   * possible. Reports the rest to `onUnset` or `onUnsetXattrs`.
+   */
   #setState(path: string, target: StateSetter, metadata: Metadata): void {
     if (!this.#keepsState) return this.#setAndCheck(path, target, metadata);
     let lost: Unset | undefined;
     try {
       // Changing the owner clears the set-user-ID bit and the capabilities of a
       // program, so both are set after the owner. An ACL changes the mode, so
-      // the mode is set after the ACL. Wine removes the attributes of a file,
-      // such as "read-only", when its time is set, so the time is set first.
+      // the mode is set after the ACL. Wine clears the DOS attributes of a
+      // file, such as "read-only", when the time of the file is set, so the
+      // time is set before the mode.
       if (this.#owned) target.setOwner(metadata.uid, metadata.gid);
       target.setTimes(metadata.mtime);
       lost = this.#setXattrs(target, metadata.xattrs);
@@ -1050,16 +1077,16 @@ export class TreeWriter {
   }
 
   /**
-   * Sets the state and checks it, until an entry shows that the file system
-   * keeps modes and times.
+   * Sets the state of an entry, and sets `#keepsState` if the entry shows that
+   * the file system keeps modes and times.
    */
   #setAndCheck(path: string, target: StateSetter, metadata: Metadata): void {
     const { mode, mtime } = metadata;
     const before = target.stat();
     this.#setPossible(path, target, metadata);
     const after = target.stat();
-    // A file system that makes up modes does not report a newly set mode, and
-    // usually does not report the mode with which a file was created.
+    // A file system that makes up modes does not report a mode that was set. It
+    // usually does not report `NEW_FILE_MODE` either.
     this.#keepsState = before !== undefined && after !== undefined &&
       target.setMode !== undefined && after.mode === mode &&
       (before.mode !== mode || mode === NEW_FILE_MODE) &&
@@ -1067,8 +1094,9 @@ export class TreeWriter {
   }
 
   /**
-   * Sets extended attributes, and returns those that could not be set. Does
-   * nothing if the runtime has no calls for extended attributes.
+   * Sets extended attributes. Returns those that could not be set; `undefined`
+   * if all were set. Does nothing if `xattrs` is `undefined` or the runtime has
+   * no calls for extended attributes.
    */
   #setXattrs(
     target: StateSetter,
@@ -1086,8 +1114,8 @@ export class TreeWriter {
       const { set, remove } = changes;
       if (set.length + remove.length === 0) return undefined;
       if (!this.#owned && target.setMode !== undefined) {
-        // Attributes can be set only on a writable entry. The mode of the entry
-        // is set afterwards.
+        // Only root can set attributes of an entry without write permission.
+        // The entry gets its final mode afterwards.
         const { mode } = target.stat() ?? { mode: 0o600 };
         if ((mode & 0o200) === 0) target.setMode(mode | 0o200);
       }
@@ -1110,8 +1138,8 @@ export class TreeWriter {
   }
 
   /**
-   * Sets the owner, extended attributes, mode and time one by one, and reports
-   * those that could not be set.
+   * Sets the owner, time, extended attributes and mode of an entry one by one,
+   * and reports those that could not be set.
    */
   #setPossible(path: string, target: StateSetter, metadata: Metadata): void {
     const { mode, mtime, uid, gid } = metadata;
@@ -1170,9 +1198,12 @@ export class TreeWriter {
   }
 
   /**
-   * Flushes a file. If flushing takes almost no time, as on a disk in memory,
-   * small files are flushed synchronously, because waiting for another thread
-   * would take longer.
+   * Flushes a file. Small files are flushed synchronously until a flush takes
+   * longer than `MAX_FLUSH_MS`. If the disk is fast, for example because it is
+   * in memory, waiting for another thread would take longer than flushing.
+   *
+   * @param file The open file.
+   * @param size The size of the file in bytes.
    */
   async #flush(file: OpenFile, size: number): Promise<void> {
     if (size > MAX_WHOLE_BYTES || this.#waitsForDisk) return await file.flush();
@@ -1203,8 +1234,9 @@ export class TreeWriter {
 }
 
 /**
- * Writes the content of a new file, and returns its size and checksum. Content
- * that is a single array is written before the function returns.
+ * Writes the content of a new file, and returns its size and checksum. The
+ * checksum can be an empty string if `expected` is `undefined`. A single array
+ * that is not in condensed form is written before the function returns.
  */
 function writeInto(
   file: OpenFile,
@@ -1247,9 +1279,9 @@ export function ownerMatters(): boolean {
 }
 
 /**
- * Truncates a file step by step and yields to the event loop in between,
- * because the system takes a long time to delete a large file that was just
- * written.
+ * Truncates a file that is about to be deleted, step by step, and yields to the
+ * event loop in between. Deleting a large file that was just written can take a
+ * long time, during which the event loop would be blocked.
  */
 async function shrink(file: OpenFile): Promise<void> {
   try {
@@ -1279,28 +1311,31 @@ function setBtime(folder: Folder, path: string, metadata: Metadata): void {
 }
 
 /**
- * Checks that an entry is the entry that was seen at the path, and that the
- * number of its names has not changed since.
+ * Throws `changed` if an entry is not the entry that was seen at the path, or
+ * if the number of its hard links has changed since then.
  */
 function checkSeen(path: string, now: FileStat, seen: FileStat): void {
   if (isSameFile(now, seen) && now.links === seen.links) return;
   throw new DeltarError(
     "changed",
-    "the entry was replaced by another process; try again",
+    "another process replaced the entry or changed its number of hard links; try again",
     { path },
   );
 }
 
 /**
- * Throws `unsafe` if this system would refuse, change or misread the name of a
- * path.
+ * Throws `unsafe` if this system would refuse, change or misread the last name
+ * of a path.
  */
 function checkName(path: string): void {
   const fault = nameFault(nameOf(path), PLATFORM, canUseRawNames());
   if (fault !== undefined) throw new DeltarError("unsafe", fault, { path });
 }
 
-/** Returns an object that sets the state of an entry by its name. */
+/**
+ * Returns the methods that read and set the state of an entry by its name.
+ * `hasMode` says whether `setMode` is one of them.
+ */
 function named(folder: Folder, name: string, hasMode = false): StateSetter {
   return {
     stat: () => folder.statAt(name),
@@ -1343,8 +1378,8 @@ function gone(path: string): DeltarError {
 }
 
 /**
- * Makes a change that no caller requested, and ignores an error unless it
- * affects every path.
+ * Makes a change that is not essential, such as deleting a temporary file.
+ * Ignores an error, unless the error affects every path.
  */
 function quietly(work: () => void): void {
   try {

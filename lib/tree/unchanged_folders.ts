@@ -29,9 +29,9 @@ interface Folder {
 /** Options for comparing a directory with its remembered state. */
 export interface CompareOptions {
   /**
-   * Called after each unchanged folder, with its path and the number of entries
-   * compared so far. A folder comes before the folders inside it. The folders
-   * are in the order in which the last walk visited them.
+   * Called for each folder whose entries are unchanged, with its path and the
+   * number of unchanged entries so far. The folders are in the order in which
+   * the last walk visited them: each folder before the folders inside it.
    */
   onFolder?: (path: string, entries: number) => void;
   /** The signal that ends the comparison. */
@@ -40,30 +40,30 @@ export interface CompareOptions {
 
 /** The result of comparing a directory with its remembered state. */
 export interface UnchangedFolders {
-  /**
-   * Whether all entries that the rules of the directory do not exclude are
-   * unchanged.
-   */
+  /** Whether all entries that are not excluded are unchanged. */
   isAll: boolean;
   /**
-   * The folders whose entries are all unchanged, as the numbers of the first
-   * words of their blocks. The content of the folders inside a folder does not
-   * count. A folder is left out if it has rules of its own, or if one of its
-   * entries is excluded, has several names or is on another device.
+   * The folders whose own entries are all unchanged. Changes in the folders
+   * inside them do not count. Each folder is given as the number of the first
+   * word of its block. A folder is left out if it has rules of its own, or if
+   * one of its entries is excluded, has several names or is a folder whose
+   * device has changed. With `oneFileSystem`, the set is empty.
    */
   blocks: Set<number>;
 }
 
 /**
- * Compares a directory with its remembered state. Each folder is listed and the
- * state of each entry is compared, up to the first entry that differs or is
- * flagged as doubtful. Only ignore files are read.
+ * Compares a directory with its remembered state. Lists each folder and
+ * compares the state of each of its entries, up to the first one that differs
+ * or is flagged as doubtful. The only files that the function reads are ignore
+ * files and `CACHEDIR.TAG`.
  *
  * @param walker The directory to compare.
  * @param state The state that the last walk wrote.
  * @param options The callback and the signal.
  * @throws {DeltarError} `aborted` if the signal fired; `not-found` or `io` if
- * the directory cannot be opened.
+ * the directory cannot be opened; the errors of `FileRange.read` if the
+ * remembered state cannot be read.
  */
 export async function findUnchangedFolders(
   walker: Walker,
@@ -115,13 +115,13 @@ async function compareFolders(
       if (isPlain) found.blocks.add(next.block);
     } else {
       found.isAll = false;
-      // If `device` is given, `blocks` stays empty, so nothing more is
-      // compared.
+      // With `oneFileSystem`, `blocks` stays empty. `isAll` is now `false`, so
+      // comparing more folders cannot change the result.
       if (device !== undefined) return found;
     }
     // The last folder of the stack is compared next. Blocks are compared in the
-    // order in which they are stored, so that each page of a large state is read
-    // only once or a few times.
+    // order in which they are stored, so that each page of a large state is
+    // read only once or a few times.
     below.sort((one, other) => other.block - one.block);
     for (const folder of below) folders.push(folder);
   }
@@ -134,15 +134,15 @@ interface ComparedFolder {
   isSame: boolean;
   /** Whether {@linkcode UnchangedFolders.blocks} can contain the folder. */
   isPlain: boolean;
-  /** The folders inside the folder that are compared next. */
+  /** The folders inside the folder that have yet to be compared. */
   below: Folder[];
 }
 
 const DIFFERENT: ComparedFolder = { isSame: false, isPlain: false, below: [] };
 
 /**
- * Compares one folder. The folders inside this folder are not compared next if
- * they are on a device other than `device`, or if their rules have changed.
+ * Compares one folder. `below` of the result leaves out the folders that are on
+ * a device other than `device`, and those whose rules might have changed.
  */
 function compareFolder(
   opened: OpenFolders,
@@ -219,7 +219,8 @@ function compareFolder(
     if (isToTheEnd && seen === known.count) {
       return { isSame: true, isPlain, below };
     }
-    // A new ignore file can exclude entries of the folders inside this folder.
+    // If this folder has a new ignore file, the file can exclude entries of the
+    // folders inside this folder, so these are not compared.
     if (device !== undefined || !isRuled && enter().isOwn) return DIFFERENT;
   } catch {
     return DIFFERENT;

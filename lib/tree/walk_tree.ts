@@ -67,14 +67,16 @@ export interface WalkStates {
   newest: bigint;
 }
 
-/** A new entry that a walk yields, or known entries that are unchanged. */
+/**
+ * A result of a walk: one entry, or a run of known entries that are unchanged.
+ */
 export type Walked =
   | NewWalked
   | { known: KnownRun; entry?: undefined };
 
 /**
- * A new entry that a walk yields. `place` is the index of the first word of the
- * entry's state in the `StateWriter`.
+ * An entry that a walk yields on its own. `place` is the number of the first
+ * word of the entry's state in the `StateWriter`.
  */
 export interface NewWalked {
   entry: WalkedEntry;
@@ -105,22 +107,27 @@ interface Level {
   folder: string;
   block: number;
   /**
-   * The ignore files that are not applied, by the name of the entry that is or
-   * contains the file.
+   * The ignore files that are not applied. The key is the name of the entry of
+   * this folder that is the file or contains it, such as `.git` for
+   * `.git/info/exclude`.
    */
   unruled?: ReadonlyMap<string, Unruled>;
   rules: IgnoreRules;
   /**
    * Whether the rules of this folder and of the folders above it are the same
-   * as in the previous state. Only then are unchanged folders inside it copied.
+   * as in the previous state. Only then can the state of an unchanged folder
+   * inside this folder be copied.
    */
   hasSameRules: boolean;
-  /** The entries of the folder, or runs of known entries if it is unchanged. */
+  /**
+   * The entries of the folder or, if the folder is unchanged, runs of known
+   * entries.
+   */
   found: readonly (Found | KnownRun)[];
   next: number;
   /**
-   * The name with U+FFFD that was visited last in this folder. Where names are
-   * not returned as bytes, several names can be listed as the same text.
+   * The last visited name of this folder that contains U+FFFD. If names cannot
+   * be read as bytes, several names can be listed as the same text.
    */
   text?: string;
 }
@@ -181,7 +188,8 @@ export function* walkTree(
   opened?: OpenFolders,
 ): Generator<Walked> {
   const folders = opened ?? openTree(walker);
-  // `yield*` to another generator would make each entry slower.
+  // The loop below is not split into several generators, because `yield*` would
+  // make the walk slower.
   try {
     const writer = states?.writer ?? new StateWriter();
     const links = new Map<string, string>();
@@ -230,15 +238,16 @@ export function* walkTree(
       mayCopy: boolean,
     ) => {
       const identity = writer.identity(place);
-      // A copied entry still names the block of the previous state.
+      // A copied entry still refers to the folder's block in the previous
+      // state.
       writer.link(place, 0);
       if (device !== undefined && identity.device !== device) {
         writer.mark(place, ENTRY_FLAG.mounted);
         skip(path, "excluded", OTHER_FILE_SYSTEM);
         return;
       }
-      // If the remembered state cannot be read, the walk fails. The folder
-      // itself is not at fault.
+      // If the remembered state cannot be read, the walk fails. The folder is
+      // not skipped, because the error is not in the folder.
       const known = before === undefined
         ? undefined
         : states?.known?.folder(before);
@@ -329,9 +338,9 @@ export function* walkTree(
         continue;
       }
       if (name.includes("\uFFFD")) {
-        // Where names are not returned as bytes, several names can be listed as
-        // the same text. The text leads to at most one of these entries, so the
-        // other entries are skipped.
+        // If names cannot be read as bytes, several names can be listed as the
+        // same text. Only one of these entries can be opened under this text,
+        // so the other entries are skipped.
         if (name === level.text) {
           leaveOut("name", "the name is not valid UTF-8");
           continue;
@@ -413,8 +422,9 @@ export function* walkTree(
           yield { entry, place };
         }
         if (identity !== undefined) {
-          // An unchanged folder might have been replaced by another folder
-          // since.
+          // The unchanged folders were determined before the walk. A folder
+          // whose entry has changed since then might be a different folder, so
+          // its previous state is not copied.
           const mayCopy = isKnown && level.hasSameRules;
           descend(path, place, level.rules, before, mayCopy);
         }
@@ -425,12 +435,12 @@ export function* walkTree(
   }
 }
 
-/** The bits of `st_mode` that a socket has (`sys/stat.h`). */
+/** The type of a socket in `st_mode` (`sys/stat.h`). */
 const SOCKET_TYPE = 0o140000;
 
 /**
- * Returns the entry of a named pipe or a device. The remembered state of a
- * device does not contain the device's number, so the number is read again.
+ * Returns the entry of a named pipe or a device. `state` does not contain the
+ * number of a device, so the number is read from the file system.
  *
  * @throws The error of the system, or `ENOENT` if the entry no longer exists or
  * has another kind.
@@ -454,8 +464,8 @@ type SkipHandler = (
 ) => void;
 
 /**
- * Reports the picked paths at or below a path as vanished, because no entry, or
- * no folder, exists at this path.
+ * Reports a picked path, or the picked paths below a path, as vanished, because
+ * the path does not exist or is not a folder.
  */
 function tellMissing(
   skip: SkipHandler,
@@ -513,8 +523,9 @@ function enterFolder(
     },
     isCache: () => isCache(folder),
   });
-  // If only a part of a folder is picked, the state does not always include the
-  // folder's ignore files and tags. The digest shows whether they have changed.
+  // If only some entries of a folder are picked, the state does not always
+  // include the folder's ignore files and tags. The digest of the rules shows
+  // whether they have changed.
   const isRuled = path === "" || rules.isOwn || picked !== "all";
   if (isRuled) writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
   const hasSameRules = known !== undefined &&
@@ -543,8 +554,8 @@ const NO_RULE_FILES: RuleSource = {
 };
 
 /**
- * Copies the state of an unchanged folder, and returns its level. Returns
- * `undefined` if the folder must be listed.
+ * Copies the state of an unchanged folder to `writer`, and returns the level of
+ * the folder. Returns `undefined` if the folder must be listed.
  *
  * @param folder The folder in the previous state.
  */
@@ -566,7 +577,8 @@ function unchangedLevel(
     numbers[used++] = number;
   }
   numbers.sort();
-  // In a forged state, folders with other paths can have the same block.
+  // In a forged state, several folders can have the same block, so the path is
+  // checked.
   if (used > 0 && parentPath(entries.path(numbers[0])) !== path) {
     return undefined;
   }
@@ -597,26 +609,29 @@ function unchangedLevel(
 }
 
 /**
- * Returns why a folder cannot be walked. An error with the code `aborted` is
- * thrown again.
+ * Returns the reason why a folder cannot be walked, and the message of the
+ * error. Throws the error again if its code is `aborted`.
  */
 function asFault(error: unknown): ["vanished" | "unreadable", string] {
   if (codeOf(error) === "aborted") throw error;
   return faultOf(error);
 }
 
-/** Returns why the system did not return the state of an entry. */
+/**
+ * Returns the reason for skipping an entry whose state the system did not
+ * return, and a description.
+ */
 function whyUnknown(
   folders: OpenFolders,
   path: string,
 ): [Skipped["reason"], string] {
-  // Where names are not read as bytes, invalid bytes become U+FFFD.
+  // If names cannot be read as bytes, invalid bytes become U+FFFD.
   if (!canUseRawNames() && path.includes("\uFFFD")) {
     return ["name", "the name is not valid UTF-8"];
   }
   try {
     if (folders.statAt(path) === undefined) {
-      return ["vanished", "deleted after it was listed"];
+      return ["vanished", "deleted after being listed"];
     }
   } catch (error) {
     return faultOf(error);
@@ -625,10 +640,10 @@ function whyUnknown(
 }
 
 /**
- * Returns whether a later change of a file can leave the file's state
- * unchanged. A modification time that is more than a day in the future was set
- * explicitly. Every later change replaces such a time, so the function ignores
- * this time.
+ * Returns whether a file changed so recently that another change might leave
+ * the file's state the same. A modification time that is a day or more after
+ * `newest` is ignored: such a time was set explicitly, and every later change
+ * replaces it.
  */
 function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
   return ctime >= newest || mtime >= newest && mtime < newest + DAY_NS;

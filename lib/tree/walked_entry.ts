@@ -38,7 +38,7 @@ export function walkedEntry(
   }, state);
 }
 
-/** Makes the entry of a link that a walk found. */
+/** Makes the entry of a symlink or hard link that a walk found. */
 export function walkedLink(
   path: string,
   kind: "symlink" | "hardlink",
@@ -64,7 +64,7 @@ export function walkedLink(
  *
  * @param path The path below the root.
  * @param kind The kind of the entry.
- * @param state The state of the entry, with the number of a device.
+ * @param state The state of the entry, including the device number of a device.
  */
 export function walkedSpecial(
   path: string,
@@ -91,8 +91,9 @@ export function walkedSpecial(
  *
  * @param path The path below the root.
  * @param state The state of the file, pipe or device.
- * @param links The first names that were found, by device and inode. The
- * function adds to this map.
+ * @param links The paths of the first names that were found. The key has the
+ * device and inode. If `path` is the first name, the function adds it to the
+ * map.
  * @param makeFirst Called if `path` is the first name that was found. Returns
  * the entry of this name.
  * @throws The error of `makeFirst`. In this case, the map is not changed.

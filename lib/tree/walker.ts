@@ -62,8 +62,9 @@ export interface WalkOptions {
 /** Options for a walker, including the options for excluding paths. */
 export interface WalkerOptions extends IgnoreOptions {
   /**
-   * Paths of the operating system that are never part of the tree. A relative
-   * path is relative to the current directory, not to the tree.
+   * The paths of files and folders that are always excluded, in the syntax of
+   * the operating system. A relative path is relative to the current directory,
+   * not to the walked directory. Default: none.
    */
   neverTouch?: readonly string[];
   /**
@@ -118,8 +119,8 @@ export class Walker {
    *
    * @param path The path of the directory. Default: the current directory.
    * @param options Options for what to exclude and what to read. `neverTouch`
-   * has paths of the operating system that are never part of the tree, such as
-   * a repository inside the directory.
+   * has the paths of files and folders that are always excluded, such as a
+   * repository inside the directory.
    * @throws {DeltarError} `not-found` if the path does not exist or is not a
    * directory; `io` if the system refuses access.
    * @throws {DeltarError} `unsafe` if one of `options.paths` is invalid, such
@@ -183,8 +184,8 @@ export class Walker {
 
   /**
    * Returns whether a folder is always excluded. The folder is identified by
-   * its device and inode, because it can also be reached by another spelling of
-   * its path or through a mount.
+   * its device and inode, because the folder can also be found under another
+   * spelling of its path or through a mount.
    *
    * @param folder The device and inode of the folder.
    */
@@ -238,7 +239,8 @@ export class Walker {
    * Returns a walker of the same directory that never yields the given file or
    * folder, such as a file that is being written.
    *
-   * @param place The path of the file or folder in the operating system.
+   * @param place The path of the file or folder, in the syntax of the operating
+   * system.
    */
   without(place: string): Walker {
     const neverTouch = [...this.options.neverTouch ?? [], place];
@@ -265,6 +267,9 @@ export class Walker {
   /**
    * Returns the extended attributes of the root directory itself; `undefined`
    * if they cannot be read.
+   *
+   * @throws {DeltarError} `not-found` or `io` if the directory cannot be
+   * opened.
    */
   rootXattrs(): Xattrs | undefined {
     if (!this.readsXattrs) return undefined;
@@ -355,12 +360,13 @@ export class Walker {
   /**
    * Returns the rule that excludes a path or a folder above it.
    *
-   * @param path The path below the root, or an absolute path of the operating
-   * system. A path with a trailing `/` counts as a directory even if it is not
-   * one.
-   * @returns The rule, or `undefined` if no rule excludes the path. A rule of a
-   * file has the form `file:line: pattern`. A rule of an option is the name of
-   * the option and its value, such as `exclude: pattern`.
+   * @param path The path below the root, or an absolute path in the syntax of
+   * the operating system. A path with a trailing `/` counts as a directory even
+   * if it is not one.
+   * @returns The rule, or `undefined` if no rule excludes the path. A rule from
+   * an ignore file has the form `file:line: pattern`. A rule from an option
+   * begins with the name that the option has on the command line, as in
+   * `exclude: pattern`.
    * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
    * leads out of the root; `io` if a folder above it cannot be read;
    * `not-found` if the directory no longer exists.
@@ -418,10 +424,14 @@ export class Walker {
     });
   }
 
-  /** Returns the path below the root for a path that can be absolute. */
+  /**
+   * Returns the path below the root for a path that can be absolute. An
+   * absolute path that is not in the root is returned unchanged.
+   */
   #below(path: string): string {
     if (!nodePath.isAbsolute(path)) return path;
-    // The path can name a symlink, which is not followed.
+    // The path might be the path of a symlink, which must not be followed, so
+    // only the folder of the path is resolved.
     const folder = pathBelow(this.path, nodePath.dirname(path));
     if (folder === undefined) return path;
     const name = nodePath.basename(path);
@@ -439,7 +449,10 @@ export class Walker {
   }
 }
 
-/** Yields a file's bytes in parts, and closes the file after the last part. */
+/**
+ * Yields a file's bytes in parts, and closes the file when the loop over them
+ * ends.
+ */
 function* piecesOf(file: OpenFile): Generator<Uint8Array> {
   try {
     yield* readPieces(file);
@@ -459,8 +472,8 @@ function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
 }
 
 /**
- * Returns the device and inode of a folder; an empty array if the folder does
- * not exist or the system does not return them.
+ * Returns an array with the device and inode of a file or folder. The array is
+ * empty if they cannot be read.
  */
 function identityOf(place: string): Identity[] {
   try {

@@ -7,9 +7,10 @@ export function isOfWindows(directory: string): boolean {
 }
 
 /**
- * Returns an entry of Windows with a usable mode. Earlier versions of deltar
- * stored 0666 for all entries of Windows, or 0444 for read-only entries. On
- * another system, only root could enter a folder with such a mode.
+ * Returns an entry that was stored on Windows, with a usable mode. Earlier
+ * versions of deltar stored 0666 for all entries on Windows, or 0444 for
+ * read-only entries. On another system, only root could enter a folder with
+ * such a mode.
  */
 export function asOfWindows<Of extends Metadata & { kind?: string }>(
   entry: Of,

@@ -29,7 +29,10 @@ export interface LeftJournal {
 
 const SUFFIX = "-journal";
 
-/** The pattern of the names that `begin` chooses, and of no other names. */
+/**
+ * The pattern of the names that {@linkcode WorkJournal.begin} gives to
+ * journals.
+ */
 const JOURNAL = /^\.deltar-stage-p\d{1,10}-[0-9a-f]{8}-[0-9a-f]{8}-journal$/;
 
 /** The maximum size of a journal, in bytes. */
@@ -106,7 +109,8 @@ export class WorkJournal {
         return undefined;
       }
       await folder.sync();
-      // Of two processes that begin at the same time, at least one sees the
+      // Each process writes its own journal before it looks for others. Of two
+      // processes that begin at the same time, at least one therefore finds the
       // other's journal.
       for (const other of journalsIn(folder)) {
         if (other.name !== name && isBusy(folder, other.name, other.stat)) {
@@ -142,7 +146,10 @@ export class WorkJournal {
     open.delete(this.#key);
   }
 
-  /** Leaves the journal in the directory, because the work is not finished. */
+  /**
+   * Stops using the journal, but leaves it in the directory, because the work
+   * is not finished.
+   */
   abandon(): void {
     open.delete(this.#key);
   }
@@ -175,9 +182,9 @@ export class WorkJournal {
 }
 
 /**
- * Deletes the temporary files that killed processes left in a directory and
- * below it, except for journals. The modification times of folders do not
- * change. Files that cannot be deleted stay.
+ * Deletes the temporary files and folders that killed processes left in a
+ * directory and in the folders below it, except for journals. The modification
+ * times of folders do not change. Files that cannot be deleted stay.
  *
  * @param root The open directory.
  * @param signal A signal that ends the deletion with the error code `aborted`.
@@ -204,9 +211,9 @@ export async function clearAbandoned(
 }
 
 /**
- * Deletes the abandoned temporary files in one folder, except for journals. The
- * modification time of the folder does not change. Files that cannot be deleted
- * stay. Returns the names of the folders in it.
+ * Deletes the abandoned temporary files and folders in one folder, except for
+ * journals. The modification time of the folder does not change. Files that
+ * cannot be deleted stay. Returns the names of all other folders in the folder.
  */
 export function clearFolder(folder: Folder): string[] {
   const { mtime } = folder.stat();
@@ -324,8 +331,8 @@ function busy(folder: Folder, name: string): DeltarError {
   return new DeltarError(
     "exists",
     `${owner === undefined ? "another machine" : `process ${owner}`} is ` +
-      "restoring into this directory. Wait until the restore has finished. " +
-      "If no restore is running, delete this file.",
+      "restoring into the directory of this file. Wait until the restore has " +
+      "finished. If no restore is running, delete this file.",
     { object: `${folder.place}/${name}` },
   );
 }

@@ -75,7 +75,8 @@ export async function writePieces(
   try {
     for await (const piece of chunks(source)) {
       sum.update(piece);
-      // Zeros that are not written become a hole on disks that support holes.
+      // A range of zeros that is not written becomes a hole if the file system
+      // supports holes.
       const isHole = isZero(piece);
       if (!isHole) file.write(piece, size);
       size += piece.length;

@@ -10,7 +10,8 @@ const MAX_THREADS = 4;
 /** A small file that a thread writes. */
 export interface ThreadFile {
   /**
-   * The folder of the file. The folder stays open until the file is written.
+   * The folder of the file. The folder must stay open until the file is
+   * written.
    */
   folder: Folder;
   /** The descriptor of the folder. */
@@ -29,7 +30,7 @@ export interface ThreadFile {
   seconds: number;
   /** The nanoseconds of the modification time, from 0 to 999,999,999. */
   nanos: number;
-  /** The owner; `undefined` if the owner is not set. */
+  /** The owner to set; `undefined` to leave the owner as it is. */
   owner: { uid: number; gid: number } | undefined;
 }
 
@@ -53,24 +54,30 @@ interface Job {
   names: string;
   /** The SHA-256 of each file as 64 hexadecimal digits, one after the other. */
   sums: string;
-  /** The other values of the files, `WORDS_PER_FILE` numbers each. */
+  /**
+   * `WORDS_PER_FILE` numbers for each file, in this order: `fd`, `skip`,
+   * `size`, `mode`, `uid`, `gid`, `seconds` and `nanos`.
+   */
   words: Float64Array<ArrayBuffer>;
 }
 
-/** The number of values for each file in `Job.words`. */
+/** The number of elements of `Job.words` for each file. */
 const WORDS_PER_FILE = 8;
-/** The value that represents an owner that is not set. */
+/**
+ * The value of `uid` and `gid` in `Job.words` if the owner is left as it is.
+ */
 const NO_OWNER = -1;
 
 /**
- * The program of a thread, for Bun on Linux. The program is a text, so that a
- * thread can be started without a separate file, even in a single binary.
+ * The program of a thread, for Bun on Linux. The program is a string, so that a
+ * thread needs no file of its own, even in a compiled binary.
  *
  * A thread decompresses the frame of a job and writes the files as
  * `TreeWriter.file` does. The thread checks the content of a file, writes the
  * content under a temporary name, sets the owner, mode and time, and renames
  * the file into place. If anything fails, the thread deletes the temporary
- * file, and the caller writes the file itself and finds the cause.
+ * file. The caller then writes the file itself, and reports the error if that
+ * fails, too.
  */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");
@@ -87,7 +94,8 @@ const calls = dlopen(workerData.library, {
   close: { args: ["i32"], returns: "i32" },
 }).symbols;
 const AT_EMPTY_PATH = 0x1000;
-// O_RDWR, O_CREAT, O_EXCL, O_CLOEXEC and, last, O_NOFOLLOW.
+// The flags are O_RDWR, O_CREAT, O_EXCL, O_CLOEXEC and O_NOFOLLOW. The value of
+// O_NOFOLLOW depends on the architecture.
 const NEW_FILE_FLAGS = 2 | 0o100 | 0o200 | 0o2000000 |
   (process.arch === "arm64" ? 0o100000 : 0o400000);
 const encoder = new TextEncoder();
@@ -148,12 +156,13 @@ parentPort.on("message", (job) => {
       if (write(words[at], part, words, at)) done[file] = 1;
     }
     // The memory is freed now instead of at the next garbage collection. A
-    // smaller buffer is not freed, because Bun might share its memory with
-    // other buffers.
+    // buffer of less than 64 KiB is not freed, because Bun might share its
+    // memory with other buffers.
     if (plain.buffer.byteLength >= 1 << 16) plain.buffer.transfer(0);
     bytes.buffer.transfer(0);
   } catch {
-    // The caller reads the frame itself and finds the cause.
+    // The caller writes the files that are not marked as done, and reports the
+    // error if that fails, too.
   }
   parentPort.postMessage(done);
 });
@@ -202,9 +211,9 @@ export class WriterThreads {
   }
 
   /**
-   * Starts the threads. Returns `undefined` where files cannot be written on
-   * other threads: on a runtime other than Bun, on a system other than Linux,
-   * or on a machine with a single core.
+   * Starts the threads. Returns `undefined`, and starts no threads, on a
+   * runtime other than Bun, on a system other than Linux, on a machine with a
+   * single core, or if system calls are not available.
    */
   static start(): WriterThreads | undefined {
     const threads = builtin("node:worker_threads");
@@ -222,7 +231,7 @@ export class WriterThreads {
     );
   }
 
-  /** The number of jobs that keep all threads busy. */
+  /** The number of unfinished jobs that is enough to keep all threads busy. */
   get capacity(): number {
     return 2 * this.#threads.length + 1;
   }
@@ -233,10 +242,10 @@ export class WriterThreads {
    * @param frame The frame. Its memory is moved to a thread.
    * @param files The files. Their folders must stay open until the promise
    * resolves.
-   * @param temporary The beginning of the temporary names. No other file has a
-   * name that begins with this text.
-   * @returns For each file, whether it was written. A file that was not written
-   * leaves nothing behind, unless the thread failed.
+   * @param temporary The beginning of the temporary names of the files. No
+   * other file must have a name that begins with this text.
+   * @returns For each file, whether it was written. The temporary file of a
+   * file that was not written is deleted, unless the thread itself failed.
    */
   async write(
     { bytes, size }: PackedFrame,

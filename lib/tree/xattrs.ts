@@ -61,7 +61,7 @@ export const MAX_XATTR_BYTES: number = 1 << 16;
  * bytes.
  */
 export const MAX_XATTRS_BYTES: number = 1 << 18;
-/** The maximum length of a name in bytes, as in Linux. */
+/** The maximum length of an attribute's name in bytes, as in Linux. */
 const MAX_NAME_BYTES = 255;
 
 /**
@@ -72,8 +72,9 @@ const KEPT =
   /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|default)$/;
 
 /**
- * The attributes that the system sets on its own. They are restored, but are
- * not removed from an entry that does not have them in the snapshot.
+ * The names of the attributes that the system sets on its own. A restore sets
+ * these attributes, but does not remove them from an entry that does not have
+ * them in the snapshot.
  */
 const OF_SYSTEM: ReadonlySet<string> = new Set([
   "security.selinux",
@@ -92,7 +93,7 @@ const ABSENT: ReadonlySet<unknown> = new Set(["ENODATA", "ENOATTR", "E61"]);
 
 const encoder = new TextEncoder();
 
-/** Returns the sorted names of the attributes of an entry that match `KEPT`. */
+/** Returns those names of an entry's attributes that match `KEPT`, sorted. */
 function namesOf(access: XattrAccess): string[] {
   try {
     const names = access.list();
@@ -154,8 +155,8 @@ export function readXattrs(access: XattrAccess): Xattrs {
 }
 
 /**
- * Returns an upper limit for the size of an attribute's name and value, in
- * bytes.
+ * Returns an upper bound for the total size of an attribute's name and value,
+ * in bytes.
  */
 function sizeOf(name: string, base64: string): number {
   return 3 * name.length + 3 * (base64.length >> 2);
@@ -189,7 +190,8 @@ export function hasXattrs(xattrs: Xattrs | undefined): boolean {
 }
 
 /**
- * Returns the names of the attributes that the system does not set on its own.
+ * Returns the names of all attributes except those that the system sets on its
+ * own.
  */
 export function ownNames(xattrs: Xattrs = NO_XATTRS): string[] {
   return Object.keys(xattrs).filter((name) => !OF_SYSTEM.has(name));
