@@ -62,8 +62,8 @@ export interface CopyProgress {
   /** The total size of the layers and volumes copied so far, in bytes. */
   bytes: number;
   /**
-   * The total size of the layers and volumes to copy, in bytes. Absent until
-   * the trees of all snapshots have been read.
+   * The total size of the layers and volumes to copy, in bytes, including those
+   * copied so far. Absent until the trees of all snapshots have been read.
    */
   allBytes?: number;
   /** The name of the layer or volume copied last. */
@@ -164,14 +164,16 @@ class LastRun {
   #run: Run | undefined;
 
   /**
-   * Creates an instance without a run. `present` has the ids in the names of
-   * all objects of the target.
+   * Creates an instance without a run.
+   *
+   * @param present The ids in the names of the target's objects. `undefined`
+   *   stands for a name without an id.
    */
   constructor(present: Iterable<string | undefined>) {
     this.present = new Set(present);
   }
 
-  /** Begins another run, and then ends the last one. */
+  /** Begins another run, and then ends the previous run. */
   async next(run: Run): Promise<void> {
     const last = this.#run;
     this.#run = run;
@@ -189,11 +191,11 @@ class LastRun {
 
 /** Options for copying a snapshot. */
 interface CopySnapshotOptions {
-  /** The run of the snapshot that was copied before. */
+  /** The run of the snapshot that was copied before this one. */
   last: LastRun;
   /**
-   * Called once, before objects are copied, with the total size in bytes of the
-   * objects to copy.
+   * Called before objects are copied, with the total size in bytes of the
+   * objects to copy. Not called if the target already has the snapshot.
    */
   onNeeds: (size: number) => void;
   /** Called with each object after it was copied. */
@@ -270,8 +272,8 @@ async function copySnapshot(
   last.known = new Set(unknown.length > 0 ? ids : ids.filter(isKnown));
   for (const id of ids) last.present.add(id);
   for (const volume of moved) {
-    // The move would cause the next prune of the target to delete the old
-    // volume. If the target has this volume, the copy therefore fails.
+    // A copied move causes the next prune of the target to delete the old
+    // volume. The copy therefore fails if the target has the old volume.
     if (there.has(volume)) throw isOther(to.storage, volume);
     await checkMove(from, to.storage, volume);
   }
@@ -363,15 +365,15 @@ function isOther({ location }: Storage, name: string): DeltarError {
 }
 
 /**
- * Checks that no prune has deleted or moved an object of the target on which a
- * copy relies. A prune that starts after the intent of the copy was stored
+ * Checks that no prune has deleted or repacked an object of the target on which
+ * a copy relies. A prune that starts after the intent of the copy was stored
  * keeps these objects.
  *
  * @param storage The storage of the target.
  * @param relied The names of the objects.
- * @param sizes The sizes of the target's objects in bytes, by name: `before`
- * the intent was stored, and `now`.
- * @throws {DeltarError} `conflict` if an object was deleted or moved.
+ * @param sizes The sizes of the target's objects in bytes, by name. `before`
+ * has the sizes before the intent was stored, and `now` has the current sizes.
+ * @throws {DeltarError} `conflict` if an object was deleted or repacked.
  */
 function checkRelied(
   { location }: Storage,
@@ -419,8 +421,8 @@ interface Side {
 }
 
 /**
- * The target of a copy, with the moves that were read, by the names of the old
- * volumes.
+ * The target of a copy. `moves` has the moves that have been read, by the names
+ * of the old volumes.
  */
 interface Target extends Side {
   moves: Map<string, Move>;
@@ -429,12 +431,16 @@ interface Target extends Side {
 /** The objects that a snapshot needs in the target. */
 interface Needs {
   /**
-   * The layers and volumes. A repacked volume is replaced by its new volume.
+   * The layers and volumes. In place of a repacked volume, the list has the
+   * volume that replaced it.
    */
   objects: ObjectRecord[];
   /** The names of the repacked volumes whose moves must be copied. */
   moved: string[];
-  /** The names of the target's objects on which the copy relies. */
+  /**
+   * The names of the layers, volumes and moves that the snapshot needs and the
+   * target already has.
+   */
   relied: Set<string>;
   /** The ids of the runs that stored the objects and the repacked volumes. */
   ids: string[];
@@ -454,8 +460,8 @@ async function needs(
   record: SnapshotRecord,
 ): Promise<Needs> {
   const tree = await readTree(from.storage, record);
-  // `readTree` already checks the names of objects. The names of the objects to
-  // store are checked a second time, because they come from another repository.
+  // The copy stores objects under names that come from another repository. It
+  // checks these names itself, and does not rely on the checks in `readTree`.
   const check = (kind: "layer" | "volume", name: string) =>
     checkPart(kind, name, recordName(record.id));
   const objects = new Map<string, ObjectRecord>();
@@ -571,10 +577,10 @@ async function readMoves(
 }
 
 /**
- * Returns the records of a repacked volume and of the volumes that replaced it
- * in the target, one after the other. The target has the last of these volumes,
- * and this volume has all of the given ranges. Returns `undefined` if no volume
- * of the target has all of these ranges.
+ * Returns a repacked volume and the volumes that replaced it in the target, one
+ * after the other. The target has the last of these volumes, and this volume
+ * has all of the given ranges. Returns `undefined` if no volume of the target
+ * has all of these ranges.
  */
 function findKept(
   { sizes, moves }: Target,
@@ -638,7 +644,8 @@ async function copyObject(
  * Copies the labels that were given to a snapshot after it was taken, if they
  * are trusted. In an encrypted target, this machine signs the copies.
  *
- * @param key The key that signs the labels in the target.
+ * @param key The key that signs the labels in the target; `undefined` if the
+ * labels are not signed.
  */
 async function copyLabels(
   from: Store,
@@ -688,8 +695,8 @@ async function vouch(
 }
 
 /**
- * Checks that the source and the target do not have different moves of a
- * volume.
+ * Checks that the moves of a volume in the source and the target are the same,
+ * if both have a move of the volume.
  *
  * @throws {DeltarError} `mismatch` if the moves are different.
  */

@@ -37,8 +37,8 @@ export interface MirrorOptions extends SignalOptions {
    */
   signers?: readonly string[];
   /**
-   * Called after each copied object, with its name and with the number and
-   * total size in bytes of the objects copied so far.
+   * Called after each object is copied, with the object's name, and with the
+   * number and total size in bytes of the objects copied so far.
    */
   onProgress?: (
     progress: { objects: number; bytes: number; name: string },
@@ -51,11 +51,12 @@ export interface MirrorResult {
   objects: number;
   /** The total size of the copied objects, in bytes. */
   bytes: number;
-  /** The number of objects that the mirror already had. */
+  /** The number of objects not copied because the mirror already had them. */
   present: number;
   /**
-   * The objects that were not copied, and why: objects that are damaged, and
-   * manifests that are damaged or not trusted.
+   * The objects that were not copied because they are damaged, and the
+   * manifests that were not copied because they are damaged or not trusted.
+   * `message` is the reason.
    */
   damage: { object: string; message: string }[];
   /**
@@ -137,7 +138,7 @@ const SUM_DIGITS = 16;
  *   mirror of one, or is neither a repository nor empty; `not-found` if the
  *   source is not a repository; `conflict` if prunes of the source delete or
  *   repack objects again and again during the copy; `aborted` if the signal
- *   fired; the error of a storage.
+ *   ends the copy; also the errors of the storages.
  *
  * @example
  * ```ts
@@ -201,7 +202,8 @@ export async function mirror(
    * Returns whether the mirror's copy of a listed object can still be the one
    * from before a rekey. If a call of `mirror` after a rekey was interrupted,
    * the mirror has the manifests from before and after the rekey, and still has
-   * the old list of recipients.
+   * the old list of recipients. In that case, the mirror's manifests list more
+   * SHA-256 sums for the object than the manifests of the source.
    */
   const isNew = (name: string) => {
     if (!isSealed(name)) return false;
@@ -211,13 +213,13 @@ export async function mirror(
       isRekeyed && sums.length > 0 && there.size > new Set(sums).size;
   };
   /**
-   * The names of the objects that were copied, that the mirror already had, or
-   * that are damaged.
+   * The names of the objects that `findNew` has returned or has counted as
+   * present in the mirror.
    */
   const known = new Set<string>();
   /**
    * Lists the source. Returns, for each step of `stepOf`, the names of the
-   * objects to copy that earlier lists did not have.
+   * objects to copy that earlier calls did not return.
    */
   const findNew = async () => {
     const objects: StoredObject[] = [];
@@ -280,9 +282,10 @@ export async function mirror(
     return gone;
   };
   // A prune of the source can repack a volume while the source is listed and
-  // copied. So the source is listed again before the records are copied. The
-  // mirror is complete if no object of a snapshot was deleted and the last list
-  // has no new move. Records that only the last list has are not copied.
+  // copied. So the source is listed again until a list has no new moves or
+  // records, and no object of a snapshot was deleted before it was copied. Then
+  // the records are copied. New records in the last of `MAX_LISTS` lists are
+  // not copied.
   const last: string[][] = [[], []];
   for (let round = 0;; round++) {
     const steps = await findNew();
@@ -437,8 +440,8 @@ const RECORD_STEP = 4;
 /**
  * Returns the step in which an object is copied: 0 for the settings, 1 for
  * manifests, 2 for key files, 3 for other objects, 4 for records, and 5 for the
- * list of recipients. This list comes last because it shows that all other
- * objects were copied.
+ * list of recipients. This list comes last, so that the mirror has a new list
+ * only if all other objects were copied.
  */
 function stepOf(name: string): number {
   if (name === SETTINGS) return 0;

@@ -4,7 +4,7 @@
  * `repository.ts` defines the public class. The methods of this class call
  * functions in the directories below and pass them the `Store`: the objects,
  * the repository's id and codec, the records, and the keys of an encrypted
- * repository. Each directory imports only those listed before it:
+ * repository. Each directory imports only from those listed before it:
  *
  * - `format/`: names, records, settings and notes, as docs/FORMAT.md describes
  *   them (`format/names.ts`);

@@ -205,8 +205,9 @@ export class Repository {
    *
    * For a storage in a folder, the mode of the folder determines the modes of
    * all files in it. By default, a new folder gets a mode with which only its
-   * owner has access, whatever the umask is. An existing empty folder that all
-   * users can access gets the same mode. Any other folder keeps its mode.
+   * owner has access, whatever the umask is. An existing folder gets the same
+   * mode if it is empty, users outside its group have access, and it has no
+   * set-group-ID bit. Any other folder keeps its mode.
    *
    * @param storage An empty storage.
    * @param options The compression, `zstd` by default, and the first key of an
@@ -436,15 +437,17 @@ export class Repository {
 
   /**
    * Returns the trust status of a record, which depends on the key that signed
-   * it: `trusted`, `unsigned`, `unknown` if the key is unknown, `revoked` if
-   * the key was revoked, or `foreign` if the record was signed for another
-   * repository. A snapshot that is not trusted can be found only by its id, and
-   * is never a parent.
+   * it: `trusted`, `unsigned`, `unknown` if the key is unknown or is not
+   * allowed to sign snapshots of the record's machine, `revoked` if the key was
+   * revoked, or `foreign` if the record was signed for another repository. A
+   * snapshot that is not trusted can be found only by its id, and is never a
+   * parent.
    *
    * - In a repository that is not encrypted, every snapshot is trusted.
    * - With a full key, the snapshots that the admin key, a signer of the
    *   repository or this machine signed are trusted, unless the key was
-   *   revoked.
+   *   revoked. A signer with a write-only key is trusted only for the snapshots
+   *   of its own machine.
    * - With a write-only key, only the snapshots that this machine signed are
    *   trusted. If this machine has no signing key, all snapshots are trusted.
    * - A snapshot that was copied from another repository is trusted if one of
@@ -727,9 +730,10 @@ export class Repository {
    * Yields the versions of a file or folder in a snapshot and in the earlier
    * snapshots of the same directory and machine, newest first. A new version
    * begins when the content, metadata, kind or target of the path changes, when
-   * something in the folder changes, or when the path is deleted. A snapshot
-   * that skipped or excluded the path is ignored. Reads only the parts of trees
-   * that concern the path.
+   * something in the folder changes, or when the path is deleted. Snapshots
+   * that skipped or excluded the path are ignored. Earlier snapshots are also
+   * ignored if they are safety snapshots or not trusted. Reads only the parts
+   * of trees that concern the path.
    *
    * @param last The newest snapshot to read. It need not have the path.
    * @param path The path below the directory.
@@ -976,8 +980,8 @@ export class Repository {
    * unless `force` is set. Files that are overwritten or deleted are saved to a
    * safety snapshot first, so that `revert` can bring them back.
    *
-   * @param spans The snapshots before and after the changes, in the order of
-   * their times. All snapshots are of the same directory.
+   * @param spans Pairs of snapshots, before and after changes, in the order of
+   * their times. All snapshots must be of the same directory.
    * @param target The directory.
    * @param options Whether to overwrite later changes, the paths to which the
    * undo is limited, the label of the safety snapshot, and callbacks.
@@ -1019,7 +1023,7 @@ export class Repository {
   /**
    * Returns the changes that `undoChanges` would make.
    *
-   * @param spans The snapshots before and after the changes.
+   * @param spans Pairs of snapshots, as for `undoChanges`.
    * @param target The directory.
    * @param options The options of `undoChanges`.
    * @throws {DeltarError} The errors of `undoChanges`, except `exists`.
@@ -1036,10 +1040,10 @@ export class Repository {
   }
 
   /**
-   * Removes a snapshot. During its grace period, `undelete` brings it back. The
-   * first `prune` after the grace period frees its space. If the disk is too
-   * full to record the removal, snapshots whose grace period is over are purged
-   * first.
+   * Removes a snapshot. During its grace period, `undelete` can bring it back.
+   * The first `prune` after the grace period frees its space. If the disk is
+   * too full to record the removal, garbage and earlier removed snapshots whose
+   * grace period is over are deleted first.
    *
    * @param record The snapshot or, if its record is damaged, its id.
    * @param options The signal that ends the work.
@@ -1115,9 +1119,9 @@ export class Repository {
   /**
    * Removes the snapshots that a policy does not keep. Then purges the removed
    * snapshots whose grace period is over, and deletes the objects that only
-   * these snapshots needed and other garbage whose grace period is over.
-   * Finally, repacks volumes of which only a small share is needed. Snapshots
-   * can be taken during a prune. A prune can be killed at any time.
+   * these snapshots needed. Also deletes other garbage whose grace period is
+   * over, and repacks volumes with only a small share of needed bytes.
+   * Snapshots can be taken during a prune. A prune can be killed at any time.
    *
    * A user who can only add snapshots cannot make a prune remove the snapshots
    * of others. The rules do not count snapshots with a wrong time or order (see
@@ -1132,10 +1136,10 @@ export class Repository {
    * @throws {DeltarError} `key` if the key is write-only; `exists` if another
    * prune, a rekey or a purge is running; `unsafe` if the new snapshots of a
    * directory are unusual and `onUnusual` does not return true; `conflict` if
-   * another process took over, because this one did not respond; `io` if the
-   * disk is full and nothing can be freed; the error of a record or layer that
-   * cannot be read, because no object is deleted unless all needed objects are
-   * known.
+   * another process took over the lease, because this process did not respond;
+   * `io` if the disk is full and nothing can be freed; the error of a record or
+   * layer that cannot be read, because no object is deleted unless all needed
+   * objects are known.
    * @throws {RangeError} If a number in the policy or the options is out of
    * range.
    */
@@ -1236,33 +1240,36 @@ export class Repository {
 
   /**
    * Deletes files and folders from all snapshots, or only from those in the
-   * option `from`, and their contents from the repository. Each snapshot that
-   * has one of the paths is replaced by a snapshot without the path. The record
-   * of the new snapshot has the time of the purge and the purged paths. Removed
-   * snapshots and safety snapshots are replaced, too. A purge cannot be undone.
+   * option `from`, and deletes the contents of these files from the repository.
+   * Each snapshot that has one of the paths is replaced by a snapshot without
+   * the path. The record of the new snapshot has the time of the purge and the
+   * purged paths. Removed snapshots and safety snapshots are replaced, too. A
+   * purge cannot be undone.
    *
    * Content that other files also have is kept, unless `all` is set. Copies of
    * the repository, versions of objects that a bucket keeps, and caches of
    * other machines are not changed.
    *
    * Snapshots can be taken during a purge, but a prune cannot run. A purge can
-   * be killed at any time, and other files are not lost. The same call can be
-   * made again to complete the purge.
+   * be killed at any time. No other files are lost, and repeating the call
+   * completes the purge.
    *
    * @param paths The files and folders. Folders are purged with everything in
    * them.
    * @param options The snapshots to purge, the folder that the paths are
-   *   relative to, and callbacks.
+   * relative to, and callbacks.
    * @returns The replaced snapshots, the numbers of purged contents and bytes,
    * and the objects and files that were kept.
    * @throws {DeltarError} `key` if the key is write-only; `unsafe` if a path is
    * not a path inside a tree; `not-found` if an id in `from` matches no
    * snapshot, or several removed ones; `unsupported` if a path is the whole
-   * directory of a snapshot, or if a purged file has another name (hard link)
-   * that is not purged; `exists` if a prune, rekey or another purge is running;
-   * `conflict` if another process took over; `aborted` if `onPlan` returned
-   * false or the signal fired; the error of a record or layer that cannot be
-   * read, because nothing is deleted unless all needed objects are known.
+   * directory of a snapshot, if a hard link to a purged file is not purged, or
+   * if `all` is set and a hard link is purged but its target is not; `exists`
+   * if a prune, rekey or another purge is running; `conflict` if another
+   * process took over the lease, because this process did not respond;
+   * `aborted` if `onPlan` returned false or the signal fired; the error of a
+   * record or layer that cannot be read, because nothing is deleted unless all
+   * needed objects are known.
    *
    * @example
    * ```ts
@@ -1306,8 +1313,8 @@ export class Repository {
    * @throws {DeltarError} `key` if the key is write-only; `exists` if another
    * prune, a rekey or a purge is running; `unsafe` if the new snapshots of a
    * directory are unusual and `onUnusual` does not return true; `conflict` if
-   * another process took over, because this one did not respond; the error of a
-   * record or layer that cannot be read.
+   * another process took over the lease, because this process did not respond;
+   * the error of a record or layer that cannot be read.
    * @throws {RangeError} If `maxSize` is not a positive integer, or a number in
    * the options is out of range.
    */
@@ -1349,10 +1356,12 @@ export class Repository {
   }
 
   /**
-   * Returns statistics about the space that the repository uses. The result has
-   * the space that each snapshot added and the space that only this snapshot
-   * needs, the space of the folders and largest files of one snapshot, and the
-   * needed share of the volumes. The contents of files are not read.
+   * Returns statistics about the space that the repository uses. For each
+   * snapshot, the result has the space that the snapshot added, and the space
+   * that no other snapshot needs. For one snapshot, the result also has the
+   * space that its folders and largest files use. For the volumes, the result
+   * has the numbers of bytes that snapshots need and do not need. The contents
+   * of files are not read.
    *
    * @param options The snapshot and folder to report on.
    * @throws {DeltarError} The error of a record or layer that cannot be read;
@@ -1363,9 +1372,10 @@ export class Repository {
   }
 
   /**
-   * Restores some files of a snapshot into a scratch directory, compares them
-   * with their SHA-256, and stores the result in a note. Each drill of a
-   * snapshot begins, in path order, after the last file of the previous drill.
+   * Restores some files of a snapshot into a scratch directory, compares their
+   * content with the recorded SHA-256, and stores the result in a note. Each
+   * drill of a snapshot begins, in path order, after the last file of the
+   * previous drill of this snapshot.
    *
    * @param options The snapshot, the size of the sample, and the folder for the
    * scratch directory.
@@ -1445,8 +1455,10 @@ export class Repository {
    * @throws {DeltarError} `key` if the key is write-only; `corrupt` if the size
    * or SHA-256 of an object differs from the recorded one; `mismatch` if the
    * target has a different snapshot with the same id, or a different object
-   * with the same name; `conflict` if a prune of the target deleted or repacked
-   * objects during the copy, or considered the copy dead.
+   * with the same name, or if both repositories were pruned and the target no
+   * longer has content that the snapshot needs; `conflict` if a prune of the
+   * target deleted or repacked objects during the copy or considered the copy
+   * dead, or if a prune of the source deleted a move during the copy.
    */
   async copyTo(
     target: Repository,
@@ -1515,8 +1527,8 @@ export class Repository {
    * @param id The whole id of the snapshot.
    * @param options The signal that ends the work.
    * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`,
-   * `truncated` or `limit` if the record is damaged; `unsupported` if its
-   * version is newer than this version of deltar can read.
+   * `truncated` or `limit` if the record is damaged; `unsupported` if this
+   * version of deltar does not know the record's version.
    */
   async readRecord(
     id: string,

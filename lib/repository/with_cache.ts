@@ -4,10 +4,10 @@ import type { Storage } from "../storage/storage.ts";
 import { idOfRecord } from "./format/names.ts";
 
 /**
- * Returns a repository's storage with a cache, for a storage whose requests are
- * slow. The cache keeps records, trees and signatures that were read or
- * written, up to its maximum size. The cache can be deleted at any time. See
- * {@linkcode CachedStorage}.
+ * Adds a cache to a repository's storage, which helps if requests to the
+ * storage are slow. The cache keeps records, layers and signatures that were
+ * read or written, up to its maximum size. The cache can be deleted at any
+ * time. See {@linkcode CachedStorage}.
  *
  * @param storage The repository's storage.
  * @param cache The storage for the cache, which only this repository may use.

@@ -544,6 +544,8 @@ test("judge() keeps untrusted snapshots in addition [S20]", () => {
         [true, false],
       ],
     );
-    assert.deepEqual(judgements[5].reasons, ["not of a trusted machine"]);
+    assert.deepEqual(judgements[5].reasons, [
+      "not taken by a trusted machine",
+    ]);
   }
 });

@@ -4,13 +4,16 @@
  * An entry refers to the pieces of a file: a whole content and the deltas that
  * apply to it. A file has at most 64 deltas. `ContentReader` reads the ranges
  * of the volumes that contain these pieces, and applies the deltas. If the
- * deltas copy ranges of the whole content in another order, `PlannedFrames`
- * reads the frames of a local repository in the order in which they are needed,
- * for one file at a time. Otherwise, the needed ranges are spooled. The reader
- * caches the last small ranges, because they often contain the next files too.
- * Its callers, such as `checkedStream`, check the SHA-256 of the content. If a
- * prune repacked a volume, a move names the new volume: `follow_moves.ts`
- * follows moves, and `move.ts` defines their format.
+ * deltas copy ranges of the whole content in ascending order, the whole content
+ * is read once, from its start. If they copy ranges in another order,
+ * `PlannedFrames` reads the frames of a local repository in the order in which
+ * they are needed, for one file at a time. If this is not possible, the needed
+ * ranges are first copied into a spool.
+ *
+ * `ContentReader` caches the small ranges that it read last, because they often
+ * contain the next files, too. Its callers, such as `checkedStream`, check the
+ * SHA-256 of the content. If a prune repacked a volume, a move names the new
+ * volume: `follow_moves.ts` follows moves, and `move.ts` defines their format.
  *
  * @module
  */
@@ -47,8 +50,8 @@ import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 const MAX_KEPT_FRAMES = 24;
 
 /**
- * The maximum decompressed size of a range that is cached for the next files,
- * in bytes. Files in larger ranges are read without the cache.
+ * The maximum decompressed size, in bytes, of a range that is cached. Files in
+ * larger ranges are read without the cache.
  */
 const MAX_RANGE_BYTES = 4 << 20;
 
@@ -56,8 +59,8 @@ const MAX_RANGE_BYTES = 4 << 20;
 const MAX_DELTAS = 64;
 
 /**
- * The maximum size of a delta or signature of a small file, in bytes. For larger
- * files, the limit is higher.
+ * The part of the maximum size of a delta or signature, in bytes, that does not
+ * depend on the size of the file. `checkSizes` adds the other part.
  */
 const MAX_SMALL_DELTA_BYTES = 1 << 16;
 
@@ -73,10 +76,10 @@ const MAX_BASIS_BYTES = 8 << 20;
 /** Options for reading the content of a file. */
 export interface ReadOptions {
   /**
-   * Whether the caller uses each part only until it requests the next one, so
-   * that parts can share their memory. The parts of a sparse file never do,
-   * because bytes of several parts are needed at the same time to find its
-   * data. Default: `false`.
+   * Whether parts can share their memory. If `true`, the caller must not use a
+   * part after it has requested the next one. The parts of a sparse file never
+   * share their memory, because the reader of the condensed form can hold
+   * several parts at the same time. Default: `false`.
    */
   sharesMemory?: boolean;
   /** The signal that ends the reads with an error of code `aborted`. */
@@ -93,8 +96,8 @@ export class ContentReader {
   readonly #isLocal: boolean;
   readonly #frames = new Map<string, Promise<Uint8Array>>();
   /**
-   * Whether a file is being read through `PlannedFrames`, which takes up to
-   * about 60 MiB of memory. Other files are spooled at that time.
+   * Whether a file is being read through `PlannedFrames`. Only one file at a
+   * time is read in this way, because it takes up to about 60 MiB of memory.
    */
   #isPlanned = false;
 
@@ -150,9 +153,10 @@ export class ContentReader {
    * @returns The content in one array for a small file whose deltas can be
    * applied in memory, otherwise the parts of the content in order.
    * @throws {DeltarError} `corrupt`, `truncated`, `mismatch` or `limit` if a
-   * piece is damaged or has an impossible size, `not-found` if a volume is
-   * missing; also the errors of the storage. Some of these errors are thrown
-   * only when the parts are read.
+   * piece is damaged or has an impossible size, or if there are too many
+   * deltas; `not-found` if a volume is missing; `aborted` if the signal fired;
+   * also the errors of the storage. Some of these errors are thrown only when
+   * the parts are read.
    */
   async read(
     entry: TreeFileEntry,
@@ -209,8 +213,8 @@ export class ContentReader {
    * Returns whether the storage has all pieces of a file. Only the last stored
    * byte of each piece is read, so most damage is not found.
    *
-   * @throws {DeltarError} The errors of the storage, except errors about damaged
-   * or missing volumes.
+   * @throws {DeltarError} The errors of the storage, except errors about
+   * damaged or missing volumes.
    */
   async hasPieces({ content }: TreeFileEntry): Promise<boolean> {
     try {
@@ -230,8 +234,8 @@ export class ContentReader {
   }
 
   /**
-   * Returns a stored piece that fits in memory: a signature, or a piece of a
-   * small file.
+   * Returns the bytes of a stored piece that fits in memory: a signature, or a
+   * piece of a small file.
    *
    * @throws {DeltarError} `limit` if the piece is larger than the maximum size
    * of a signature; also the errors of `read`.
@@ -325,8 +329,10 @@ export class ContentReader {
   }
 
   /**
-   * Returns the basis of a chain whose ranges are not in order. Returns
-   * `undefined` if the ranges cannot be read directly from the storage.
+   * Returns the whole content at the start of a chain as a basis that is read
+   * in the order of the copied ranges. Returns `undefined` if the storage is
+   * not local, if the content is not compressed with zstd, or if
+   * `PlannedFrames.plan` makes no plan.
    */
   async #planned(
     { reference }: StoredPiece,
@@ -530,13 +536,13 @@ function checkSizes(entry: TreeFileEntry): void {
     if (isLast && delta.result !== undefined && delta.result !== size) {
       throw fail(
         "corrupt",
-        `the last delta makes ${delta.result} bytes, but the entry of the file ` +
-          `says ${size} bytes`,
+        `the result of the last delta has ${delta.result} bytes, but the entry ` +
+          `of the file says ${size} bytes`,
         delta,
       );
     }
     const result = isLast ? size : delta.result;
-    // A writer stores the whole content instead of a larger delta.
+    // Instead of a delta above this limit, a writer stores the whole content.
     if (
       result !== undefined && delta.size > 2 * result + MAX_SMALL_DELTA_BYTES
     ) {
@@ -567,13 +573,13 @@ function checkSizes(entry: TreeFileEntry): void {
 }
 
 /**
- * Returns a file's whole content as a stream. The stream fails at its end if
- * the content does not match its SHA-256.
+ * Returns a file's whole content as a stream. If the content does not match its
+ * recorded size and SHA-256, the stream fails with `corrupt`, at the latest
+ * after the last part.
  *
  * @param entry The file.
  * @param read Called when the first bytes are requested. Returns the result of
- * `ContentReader.read`. If the call fails, the reader of the stream gets the
- * error.
+ * `ContentReader.read`. The stream fails with the errors of this call.
  */
 export function checkedStream(
   entry: TreeFileEntry,
@@ -590,15 +596,15 @@ async function* checked(
 }
 
 /**
- * Checks the size and SHA-256 of a content that `ContentReader.read` returned.
- * Returns the content. A content in one array is checked before this function
- * returns. A content in parts is checked while it is read. If the content is
- * wrong, the generator fails with `corrupt`, at the latest after the last part.
+ * Checks the size and SHA-256 of content that `ContentReader.read` returned,
+ * and returns the content. Content in one array is checked before this function
+ * returns. Content in parts is checked while it is read: if it is wrong, the
+ * returned generator fails with `corrupt`, at the latest after the last part.
  *
  * @param entry The file.
  * @param content The content.
- * @throws {DeltarError} `corrupt` if a content in one array does not match its
- * size and SHA-256.
+ * @throws {DeltarError} `corrupt` if content in one array does not match its
+ * recorded size and SHA-256.
  */
 export function checkedContent(
   entry: TreeFileEntry,
@@ -648,7 +654,7 @@ export function wholeContent<
 function differs(entry: TreeFileEntry): DeltarError {
   return new DeltarError(
     "corrupt",
-    "the content differs from its recorded size or SHA-256",
+    "the content does not match its recorded size or SHA-256",
     { object: entry.content[0].reference.volume, path: entry.path },
   );
 }

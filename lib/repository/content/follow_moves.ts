@@ -98,9 +98,10 @@ export async function readMove(
 }
 
 /**
- * Returns the record of the object that contains the needed frames of a volume:
- * the volume itself, if it exists, or the volume that replaced it. If neither
- * exists, returns the record of the given volume.
+ * Returns the name, size and SHA-256 of the object that contains the needed
+ * frames of a volume: the volume itself, if it exists, or the first existing
+ * volume to which moves lead from it. If there is no such object, returns
+ * `volume`.
  *
  * @param has Called with the name and the size in bytes of an object. Returns
  * whether the object exists.

@@ -19,7 +19,7 @@ interface KeptRange {
 
 /**
  * Ranges of a content that are copied to a spool while their bytes are in
- * memory.
+ * memory, so that they need not be read from the storage again.
  */
 export class KeptRanges implements Disposable {
   readonly #spool = new Spool();
@@ -46,8 +46,8 @@ export class KeptRanges implements Disposable {
    * Returns random access to ranges of the content.
    *
    * @param ranges The ranges to read.
-   * @param read Called once. Reads the ranges that were not kept, and returns
-   *   random access to their bytes.
+   * @param read Called once, with the ranges that were not kept. Reads these
+   *   ranges, and returns random access to their bytes.
    */
   async access(
     ranges: NeededRanges,
@@ -106,8 +106,8 @@ export class KeptRanges implements Disposable {
   }
 
   /**
-   * Returns the kept range that contains a byte, if there is one, and the
-   * offset at which the next kept range begins.
+   * Returns the kept range that contains the byte at `offset`, or `undefined`,
+   * and the offset at which the next kept range begins, or `Infinity`.
    */
   #at(offset: number): [KeptRange | undefined, number] {
     let low = 0;

@@ -47,8 +47,8 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
  * @param bytes The object.
  * @param object The name of the object, for error messages.
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
- * `limit` if its first line has too many JSON objects, `unsupported` if its
- * version is too new.
+ * `limit` if its first line has too many JSON objects or arrays, `unsupported`
+ * if its version is too new.
  */
 export function decodeMove(bytes: Uint8Array, object: string): Move {
   const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);

@@ -56,9 +56,9 @@ export interface DrillOptions {
   /** Called after each file, with the progress so far. */
   onProgress?: (progress: DrillProgress) => void;
   /**
-   * Called with the error of each record or note that cannot be read. By
-   * default, damaged notes are ignored. The error of a record, or of a note
-   * whose version is too new, is thrown.
+   * Called with the error of each record or note that cannot be read. Default:
+   * damaged notes are ignored, and the error of a record, or of a note whose
+   * version is too new, is thrown.
    */
   onDamage?: DamageHandler;
   /**
@@ -113,8 +113,9 @@ export interface DrillResult {
    */
   tooLarge: number;
   /**
-   * The error that prevented the proof from being recorded, for example because
-   * the storage is read-only. The next drill then tests the same files.
+   * The error that prevented the proof from being recorded, for example if the
+   * storage is read-only. Without the proof, the next drill tests the same
+   * files.
    */
   unnoted?: DeltarError;
 }
@@ -222,9 +223,9 @@ export async function drill(
 }
 
 /**
- * Returns the names of the keys with which drills succeeded, for the note of a
- * drill: the names in the earlier notes and, if this drill succeeded, the name
- * of its key. A recovery sheet is named by its recipient.
+ * Returns the names of the keys with which this drill or earlier drills
+ * succeeded, for the note of this drill. A recovery sheet is named by its
+ * recipient.
  */
 function provenKeys(
   { keys }: Store,
@@ -321,8 +322,8 @@ async function restoreOne(
 }
 
 /**
- * Returns whether a drill sets an attribute. A drill sets only the `user.*`
- * attributes, because every user is allowed to set them.
+ * Returns whether a drill sets an extended attribute with this name. A drill
+ * sets only the `user.*` attributes, because every user is allowed to set them.
  */
 function isUserXattr(name: string): boolean {
   return name.startsWith("user.");
@@ -331,8 +332,8 @@ function isUserXattr(name: string): boolean {
 /**
  * Compares the `user.*` attributes of a restored file with the snapshot.
  *
- * @returns `true` if the attributes were compared; `false` if the snapshot has
- * no such attributes or the runtime cannot read them.
+ * @returns `true` if the attributes were compared; `false` if the file has no
+ * such attributes in the snapshot, or if the runtime cannot read them.
  * @throws {DeltarError} `mismatch` if an attribute is missing or has another
  * value; `io` if the attributes cannot be read.
  */

@@ -63,7 +63,7 @@ export class DrillSample {
   }
 }
 
-/** Consecutive files, up to the first one that does not fit. */
+/** Consecutive files, up to the first one that would exceed a limit. */
 class Part {
   readonly entries: TreeFileEntry[] = [];
   isFull = false;

@@ -5,7 +5,7 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { streamEntries, TreeFinder } from "../layers/tree_reader.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** The conditions that choose entries of a snapshot. */
+/** Options for choosing entries of a snapshot. */
 export interface EntryChoice {
   /** The folder from which entries are chosen. Default: the root. */
   from?: string;
@@ -28,8 +28,8 @@ export interface ChosenEntries {
 
 /**
  * Chooses entries of a snapshot: paths with everything in them, and the folders
- * above these paths, up to the folder `from`. Entries are read only when they
- * are needed.
+ * above these paths that are inside the folder `from`. Reads only the entries
+ * of `from` and of the paths. The other entries are read by `batches`.
  *
  * @param storage The repository's storage.
  * @param record The snapshot.
@@ -54,8 +54,8 @@ export async function chooseEntries(
   }
   const start = from === "" ? "" : `${from}/`;
   const wanted = paths?.map((path) => start + path).sort(comparePaths)
-    // A path below another chosen path is omitted, because everything in the
-    // other path is chosen.
+    // A path below another path is omitted, because the other path is chosen
+    // with everything in it.
     .reduce<string[]>((all, path) => {
       const last = all.at(-1);
       if (last === undefined || !isWithin(path, last)) all.push(path);

@@ -6,8 +6,9 @@ export interface ExportOptions {
   /** The format of the archive. Default: `tar`. */
   format?: StreamFormat;
   /**
-   * The folder of the snapshot that is exported as the root. The paths in the
-   * archive and in `paths` are relative to this folder. Default: the root.
+   * The path of a folder of the snapshot. The content of this folder is
+   * exported, and the paths in the archive and in `paths` are relative to it.
+   * Default: the root.
    */
   from?: string;
   /**
@@ -33,8 +34,7 @@ export interface ExportOptions {
 export interface ExportProgress {
   /**
    * The number of files exported so far. A file with hard links counts once in
-   * a tar. In a zip, which has no hard links, each of its names counts as a
-   * file.
+   * a tar. In a zip, which has no hard links, each name of the file counts.
    */
   files: number;
   /** The number of directories exported so far. */
@@ -59,7 +59,7 @@ export interface ExportProgress {
 
 /** An entry that an archive cannot represent completely. */
 export interface ExportFailure {
-  /** The path in the archive. */
+  /** The path of the entry, relative to the exported folder. */
   path: string;
   /** The error that says what the format cannot represent. */
   error: DeltarError;

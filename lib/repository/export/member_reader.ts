@@ -34,7 +34,7 @@ export class MemberReader {
   readonly #isZip: boolean;
   /**
    * The path of the folder `from` with a slash at its end, or an empty string
-   * for the root. Paths in the archive do not have this beginning.
+   * for the root. This prefix is removed from the paths in the archive.
    */
   readonly #start: string;
   /**
@@ -81,8 +81,10 @@ export class MemberReader {
    * Yields the members in path order. The content of a member must be read
    * before the next member is requested.
    *
-   * @throws {DeltarError} The error of a layer or a content that is damaged or
-   * missing, with the path; `aborted` if the signal fired.
+   * @throws {DeltarError} The error of a damaged or missing layer; the error of
+   * a damaged or missing content, with the path of the file; `corrupt` if an
+   * entry is below a path that is not a directory, or if the target of a hard
+   * link is invalid; `aborted` if the signal fired.
    */
   async *members(): AsyncGenerator<ArchiveMember> {
     const { signal } = this.#options;
@@ -96,8 +98,8 @@ export class MemberReader {
         const turn = turnIfDue();
         if (turn !== undefined) await turn;
         checkAborted(signal);
-        // The entry is not exported, because extracting it could write through
-        // a symlink at the path of its folder.
+        // The export fails, because extracting this entry could write through a
+        // symlink at the path of its folder.
         if (blocked !== undefined && isWithin(entry.path, blocked.path)) {
           throw new DeltarError(
             "corrupt",
@@ -211,7 +213,7 @@ export class MemberReader {
     try {
       for await (const part of parts) {
         // The zeros of a hole are not read from the storage, so the storage
-        // does not check the signal during a hole.
+        // does not check the signal while they are yielded.
         checkAborted(signal);
         yield part;
         progress.bytes += part.length;
@@ -223,7 +225,10 @@ export class MemberReader {
   }
 }
 
-/** Adds the path of a file to an error, unless the error has a path. */
+/**
+ * Returns an error with the path of a file. An error that already has a path,
+ * has the code `aborted` or is not a `DeltarError` is returned unchanged.
+ */
 function withPath(error: unknown, path: string): unknown {
   const isBare = error instanceof DeltarError && error.path === undefined &&
     error.code !== "aborted";

@@ -19,7 +19,8 @@ export function isPlausibleTime(time: number): boolean {
 /**
  * Parses the time of a record or note.
  *
- * @param value The field, which should be a string in RFC 3339 format.
+ * @param value The field with the time, which should be a string in RFC 3339
+ * format.
  * @returns The time in milliseconds since 1970; `undefined` if the value is not
  * in that format or the time is not plausible.
  */

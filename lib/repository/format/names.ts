@@ -8,13 +8,13 @@
  * allows.
  *
  * The other files of this directory read and write the objects themselves.
- * `snapshot_record.ts` handles the records of snapshots, `settings.ts` the id,
- * compression and encryption of the repository, and `snapshot_note.ts` notes
- * about snapshots, such as changed labels. `signed_listing.ts` signs objects
- * and checks SSH signatures. `note.ts` reads whole objects and lists names.
- * `moment.ts` parses times. `plausible_times.ts` decides which times of
- * snapshots are plausible. `place_of.ts` finds the folder that the paths of a
- * snapshot are relative to.
+ * `snapshot_record.ts` handles the records of snapshots, `turn_record.ts` the
+ * turns of AI agents in these records, `settings.ts` the id, compression and
+ * encryption of the repository, and `snapshot_note.ts` notes about snapshots,
+ * such as changed labels. `signed_listing.ts` signs objects and checks SSH
+ * signatures. `note.ts` reads whole objects and lists names. `moment.ts` parses
+ * times. `plausible_times.ts` decides which times of snapshots are plausible.
+ * `place_of.ts` finds the folder that the paths of a snapshot are relative to.
  *
  * @module
  */
@@ -78,7 +78,7 @@ export const KEYS = "keys/";
 export const HOLDERS = "holders/";
 /** The folder of the objects that announce changes to keys. */
 export const CHANGES: string = `${HOLDERS}changes/`;
-/** The folder of the machines whose SSH signatures are trusted. */
+/** The folder of the signers. */
 export const SIGNERS = "signers/";
 /** The name of the list of recipients, which a rotation stores. */
 export const RECIPIENTS = "recipients.json";
@@ -107,7 +107,7 @@ export const COPIED = "copied/";
 export const REMOVED = "removed/";
 /** The folder of the intents of runs. */
 export const RUNNING = "running/";
-/** The folder of the garbage marks of prunes. */
+/** The folder of the marks of prunes and purges. */
 export const GARBAGE = "garbage/";
 /**
  * The folder of the lists of snapshots to which retention rules were applied.
@@ -120,7 +120,10 @@ export const JUDGED = "judged/";
 export const MOVES = "moves/";
 /** The folder of the lease of the current prune, rekey or purge. */
 export const LEASES = "lease/";
-/** The folder of settings that can change, such as the maximum size. */
+/**
+ * The folder of settings that can change, such as the maximum size of the
+ * repository.
+ */
 export const LATER_SETTINGS = "settings/";
 /**
  * The folder of checkpoints. A run stores one or more checkpoints for each
@@ -129,8 +132,8 @@ export const LATER_SETTINGS = "settings/";
  */
 export const CHECKPOINTS = "checkpoints/";
 /**
- * The folder to which a repair copies objects, under their own names, before it
- * replaces them.
+ * The folder to which a repair copies objects before it corrects or deletes
+ * them.
  */
 export const DAMAGED = "damaged/";
 /** The folder of the manifests of an encrypted repository. */
@@ -204,7 +207,7 @@ export function idOfManifest(name: string): string | undefined {
 
 /**
  * The folders and names of the objects that have their own manifests: keys,
- * notes, and other objects that may be replaced or deleted at any time.
+ * notes, and other objects that can be replaced or deleted at any time.
  */
 export const NOTED = [
   KEYS,
@@ -290,8 +293,9 @@ export function isListed(name: string): boolean {
 
 /**
  * Returns the id at the beginning of an object's file name. For a layer or
- * volume, this is the id of the run that wrote it. Returns `undefined` if the
- * file name does not begin with an id.
+ * volume, this is the id of the run that wrote the object; only a purge gives
+ * its layers other ids. Returns `undefined` if the file name does not begin
+ * with an id.
  */
 export function idOfObject(name: string): string | undefined {
   const file = name.slice(name.lastIndexOf("/") + 1);
@@ -302,7 +306,8 @@ export function idOfObject(name: string): string | undefined {
 /**
  * Returns the name of a layer.
  *
- * @param id The id of the snapshot that the layer was written for.
+ * @param id The id of the run that writes the layer or, in a purge, an unused
+ * id.
  * @param codec The compression of the layer.
  */
 export function layerName(id: string, codec: CodecName): string {
@@ -328,7 +333,8 @@ export function checkpointName(
 /**
  * Returns the name of a volume.
  *
- * @param folder The kind of the volume: with contents or with signatures.
+ * @param folder The folder of the volume: `volumes` for contents, `signatures`
+ * for signatures.
  * @param id The id of the run that writes the volume.
  * @param n The number of the volume in the run, counted from 0.
  * @param codec The compression of the volume.
@@ -379,7 +385,7 @@ export function isPart(kind: PartKind, name: unknown): name is string {
  * Throws an error if a value is not a valid name for an object of this kind.
  *
  * @param kind The expected kind of the object.
- * @param name The value.
+ * @param name The value to check.
  * @param object The name of the object that contains the value, for error
  *   messages.
  * @param offset The offset of the value's line in that object, in bytes.
@@ -403,9 +409,9 @@ export function checkPart(
 
 /**
  * Returns whether a run may store an object with this name through its
- * `storage`. It may store records, layers, volumes, moves, checkpoints, labels,
- * and notes about copied snapshots, but not settings, marks, leases or intents.
- * A `Run` stores its own intent directly.
+ * `storage`. A run may store records, layers, volumes, moves, checkpoints,
+ * labels, and notes about copied snapshots, but not settings, marks or leases.
+ * The intent of a run is not stored through `storage`.
  */
 export function isRunObject(name: string): boolean {
   return Object.values(PARTS).some((form) => form.test(name));
@@ -417,17 +423,18 @@ export function isId(value: unknown): value is string {
 }
 
 /**
- * Returns whether an id belongs to a safety snapshot. Such a snapshot has only
- * the paths that a restore was about to change, so it is never a parent.
+ * Returns whether an id belongs to a safety snapshot. A safety snapshot has
+ * only the paths that a restore, undo or redo was about to change, so it is
+ * never a parent.
  */
 export function isSafety(id: string): boolean {
   return id.endsWith("-safety");
 }
 
 /**
- * Returns the time in an id, in milliseconds since 1970. Returns `undefined`
- * for a time that is not plausible, such as one in month 13, before 1970 or
- * after 2199.
+ * Returns the time in an id, in milliseconds since 1970. Returns `undefined` if
+ * the time does not exist, such as a time in month 13, or is not in the years
+ * 1970 to 2199.
  */
 export function timeOfId(id: string): number | undefined {
   const [, y, mo, d, h, mi, s, ms] =
@@ -451,7 +458,7 @@ export function timeOfId(id: string): number | undefined {
  * @param now The time, in milliseconds since 1970.
  * @param chance A random number, at least 0 and less than 1.
  * @throws {DeltarError} `io` if the time is before 1970 or after 2199, because
- * objects with such an id would never be listed.
+ * readers do not accept such an id.
  */
 export function newId(now: number, chance: number): string {
   if (!isPlausibleTime(now)) {
@@ -473,10 +480,10 @@ export function newId(now: number, chance: number): string {
  * @param last The other id; `undefined` if there is none.
  * @param now The time, in milliseconds since 1970.
  * @param chance A random number, at least 0 and less than 1.
- * @param note The name of the object with the other id, if it is not the record
- * of a snapshot.
- * @throws {DeltarError} `corrupt` if no id can sort after the other id; also
- * the error of `newId`.
+ * @param note The name of the object with the other id, for error messages.
+ * Absent if this object is the record of a snapshot.
+ * @throws {DeltarError} `corrupt` if the new id would not sort after the other
+ * id, and the time in the other id is not plausible; also the error of `newId`.
  */
 export function idBehind(
   last: string | undefined,
@@ -490,8 +497,8 @@ export function idBehind(
   if (isPlausibleTime(next)) return newId(next, chance);
   throw new DeltarError(
     "corrupt",
-    "the time in the id is not plausible, and no new id can sort after the " +
-      "id; " +
+    "the time in the id is not plausible, and a new id would not sort after " +
+      "this id; " +
       (note === undefined
         ? `remove the snapshot with \`deltar forget ${last}\``
         : "delete this object from the storage"),
@@ -499,7 +506,10 @@ export function idBehind(
   );
 }
 
-/** Returns the codec of an object, from the end of its name. */
+/**
+ * Returns the codec of a layer, checkpoint or volume, according to the ending
+ * of its name.
+ */
 export function codecOf(name: string): Codec {
   return codecFor(/\.(?:tgz|gz)$/.test(name) ? "gzip" : "zstd");
 }

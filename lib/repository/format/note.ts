@@ -8,8 +8,8 @@ import { mostBytesOf } from "./names.ts";
 import { parseTime } from "./moment.ts";
 
 /**
- * Reads an object completely into memory, such as a record, a note, an intent
- * or a move. Returns its bytes.
+ * Reads an object, such as a record, a note, an intent or a move, completely
+ * into memory. Returns its bytes.
  *
  * @param storage The repository's storage.
  * @param name The name of the object.
@@ -81,8 +81,9 @@ export async function isStored(
 }
 
 /**
- * Returns whether an object exists. Reads the first byte of the object, because
- * a listing can be incomplete or out of date. A damaged object exists.
+ * Returns whether an object exists, even if it is damaged or cannot be
+ * decrypted. Reads the first byte of the object, because a listing can be
+ * incomplete or out of date.
  *
  * @param storage The repository's storage.
  * @param name The name of the object.
@@ -130,16 +131,20 @@ export async function namesUnder(
 /**
  * Returns the time of a note or record, in milliseconds since 1970.
  *
- * @param value The field, which must be a string in RFC 3339 format.
+ * @param value The field with the time, which must be a string in RFC 3339
+ * format.
  * @param object The name of the note or record, for error messages.
- * @throws {DeltarError} `corrupt` if the time is missing or invalid.
+ * @throws {DeltarError} `corrupt` if the value is not a string in this format,
+ * or the time is not plausible.
  */
 export function timeOf(value: unknown, object: string): number {
   const time = parseTime(value);
   if (time === undefined) {
     const what = typeof value === "string"
-      ? `the time ${JSON.stringify(value.slice(0, 40))} is not plausible`
-      : "the time is missing";
+      ? `the time ${
+        JSON.stringify(value.slice(0, 40))
+      } is not in RFC 3339 format or is not plausible`
+      : "the time is missing or not a string";
     throw new DeltarError("corrupt", what, { object });
   }
   return time;

@@ -3,9 +3,9 @@ import { pathBelow } from "../../tree/place.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
 /**
- * Returns the folder that the paths of a snapshot are relative to: the
- * snapshot's directory or, if the snapshot has several, the folder that
- * contains them.
+ * Returns the path of the folder that the paths of a snapshot are relative to:
+ * the snapshot's directory or, if the snapshot has several directories, the
+ * folder that contains them.
  *
  * @param record The snapshot.
  *

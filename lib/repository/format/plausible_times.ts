@@ -3,9 +3,10 @@ import type { SnapshotRecord } from "./snapshot_record.ts";
 /**
  * The maximum error with which a recorded time is still plausible, in
  * milliseconds: two hours. A clock that misses a change to or from summer time
- * is wrong by one hour. A higher maximum would make forged times more harmful:
- * under a rule such as `hourly`, a snapshot with a forged time can replace
- * snapshots whose times differ from the forged time by up to this error.
+ * is wrong by one hour. With a higher maximum, forged times could do more harm:
+ * under a rule such as `hourly`, a snapshot with a forged time can be kept in
+ * place of snapshots whose times differ from the forged time by up to this
+ * maximum.
  */
 const MAX_CLOCK_ERROR_MS = 2 * 60 * 60 * 1000;
 
@@ -16,13 +17,12 @@ export interface TimedSnapshot {
   /**
    * The time, in milliseconds since 1970. It differs from the recorded time if
    * the recorded time is after the current time, or is not between the times of
-   * the snapshots before and after this one. If no recorded time of the
-   * directory is plausible, the recorded time of the first snapshot is used.
+   * the snapshots before and after this one. If none of the directory's
+   * snapshots has a plausible recorded time, the recorded time of the first of
+   * these snapshots is used.
    */
   time: number;
-  /**
-   * Whether the recorded time is plausible, with an allowed error of two hours.
-   */
+  /** Whether the recorded time is plausible, as `judgeTimes` defines it. */
   isPlausible: boolean;
 }
 
@@ -40,11 +40,11 @@ export function isAhead(time: number, now: number): boolean {
 /**
  * Determines which recorded times of the snapshots of one directory are
  * plausible. The snapshots were taken in the order of their ids, so their times
- * must not decrease. Times more than two hours after `now` are wrong. Of the
- * other times, the longest subsequence that does not decrease is trusted.
- * Another time is plausible if it is at most two hours before the trusted time
- * that precedes it, and at most two hours after the trusted time that follows
- * it.
+ * must not decrease. Times more than two hours after `now` are not plausible.
+ * Of the other times, the longest subsequence that does not decrease is
+ * trusted, and all of its times are plausible. A time outside this subsequence
+ * is plausible if it is at most two hours before the time that is returned for
+ * the previous snapshot, and at most two hours after the next trusted time.
  *
  * @param records The snapshots, in the order of their ids.
  * @param now The current time, in milliseconds since 1970.
@@ -87,9 +87,10 @@ export function judgeTimes(
 }
 
 /**
- * Returns the time for a new note: the current time of this machine or, if its
- * clock is behind, the time of the newest snapshot. A grace period that begins
- * earlier could already be over by the clock of another machine.
+ * Returns the time for a new note: the current time of this machine or, if it
+ * is later, the newest plausible time of a snapshot. If a note had an earlier
+ * time because the clock of this machine is behind, the grace period that
+ * begins with the note could already be over by the clock of another machine.
  *
  * @param records The snapshots, in any order.
  * @returns The time in milliseconds since 1970.
@@ -120,8 +121,9 @@ function groupsOf(
 }
 
 /**
- * Returns snapshots sorted by time, the oldest first. The snapshots of one
- * directory stay in the order of their ids.
+ * Returns snapshots sorted by the times that `judgeTimes` returns, the oldest
+ * first. The snapshots of each group that `groupsOf` returns stay in the order
+ * of their ids.
  *
  * @param records The snapshots, in the order of their ids.
  */
@@ -140,8 +142,9 @@ export function byTime(records: readonly SnapshotRecord[]): SnapshotRecord[] {
  */
 function longestRun(times: readonly (number | undefined)[]): boolean[] {
   /**
-   * The best subsequence of each length: the one with the lowest last time.
-   * `at` is the position of that time.
+   * For each length, the subsequence with the lowest last time. `time` is this
+   * last time, and `at` is its position in `times`. The first element is the
+   * subsequence of length 1.
    */
   const ends: { at: number; time: number }[] = [];
   const before: (number | undefined)[] = [];

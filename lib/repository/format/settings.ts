@@ -12,14 +12,14 @@ const VERSION = 1;
 const ENCRYPTED_VERSION = 2;
 
 /**
- * The id that stands for an unknown id, if the settings of a repository are
- * lost. No repository is created with this id.
+ * The id that is used in place of the real id if the settings of a repository
+ * are lost. No repository is created with this id.
  */
 export const LOST_ID = "settings-lost";
 
 /**
- * The settings in `deltar.json`. They never change; only a repair writes them
- * again.
+ * The settings in `deltar.json`. They never change. If they are lost or
+ * damaged, a repair writes them again.
  */
 export interface Settings {
   /** The id of the repository. */
@@ -27,8 +27,9 @@ export interface Settings {
   /** The compression of the repository. */
   codec: CodecName;
   /**
-   * The encryption of the objects, with the SHA-256 of the recipient in
-   * hexadecimal if it is known. Absent if the objects are not encrypted.
+   * The encryption of the objects. Absent if the objects are not encrypted.
+   * `recipient` is the SHA-256 of the recipient, in hexadecimal. It is absent
+   * if the recipient is not known.
    */
   encryption?: { kind: "age"; recipient?: string };
 }
@@ -47,13 +48,15 @@ export function encodeSettings(
  *
  * @throws {DeltarError} `not-found` if there is no settings object, `corrupt`
  * or `truncated` if the object is damaged, `limit` if it is too large,
- * `unsupported` if its version is too new or its encryption is unknown.
+ * `unsupported` if its version is too new or its encryption is unknown; also
+ * the errors of the storage.
  */
 export async function readSettings(storage: Storage): Promise<Settings> {
   const bytes = await readObject(storage, SETTINGS);
   const { header } = decodeLines(bytes, FORMAT, ENCRYPTED_VERSION, SETTINGS);
   const { id, codec, encryption } = header;
-  // The id becomes a part of file names on this machine, so it must be safe.
+  // The id becomes part of file names on this machine, so it must not contain
+  // characters such as `/`.
   if (
     !isRepositoryId(id) ||
     (codec !== "gzip" && codec !== "zstd")
@@ -93,8 +96,8 @@ function isHex(value: unknown): value is string {
  * Returns settings for a repository whose settings object is lost, based on the
  * names of its other objects. The id is `LOST_ID`.
  *
- * @returns The settings; `undefined` if the storage has no snapshot, because a
- * storage without snapshots is not a repository.
+ * @returns The settings; `undefined` if the storage has no snapshots, because a
+ * storage with neither settings nor snapshots is not a repository.
  */
 export async function guessSettings(
   storage: Storage,

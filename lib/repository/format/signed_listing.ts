@@ -17,9 +17,9 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * Signs a listing. The SSH signature covers all bytes before the last line. The
- * signature is inserted as a separate line, followed by a new last line with
- * the checksum.
+ * Signs a listing. The SSH signature covers all bytes before the last line. It
+ * is inserted as a line before the last line, and the checksum in the last line
+ * is updated.
  *
  * @param listing A listing, as `encodeLines` returns it.
  * @param key The key that signs the listing.

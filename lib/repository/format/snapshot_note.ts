@@ -17,11 +17,12 @@ import { signerOf, signListing } from "./signed_listing.ts";
 const VERSION = 1;
 
 /**
- * A kind of note about a snapshot. A note records a later change, such as a new
- * label, because records never change.
+ * A kind of note about a snapshot. A note records something about a snapshot
+ * after its record was stored, such as a new label, because the record itself
+ * never changes.
  */
 export interface NoteKind {
-  /** The folder of the notes, with its `/`. */
+  /** The folder of the notes, with a `/` at the end. */
   folder: string;
   /** The name of the format of the notes. */
   format: string;
@@ -30,8 +31,8 @@ export interface NoteKind {
 /** Notes with labels that were changed after the snapshot was taken. */
 export const LABELS: NoteKind = { folder: "labels/", format: "deltar-label" };
 /**
- * Notes about drills. A note records when files of a snapshot were last
- * restored and compared.
+ * Notes about drills. Each note has the time and the result of one drill of a
+ * snapshot.
  */
 export const PROOFS: NoteKind = { folder: "proofs/", format: "deltar-proof" };
 /** Notes about restores of a snapshot into new or empty directories. */
@@ -49,7 +50,7 @@ export const RESTORES: NoteKind = {
  * @param snapshot The id of the snapshot.
  * @param fields The fields of the note, in addition to the snapshot and the
  *   time.
- * @param key The key that signs the note, in an encrypted repository.
+ * @param key The key that signs the note; absent for an unsigned note.
  */
 export async function putSnapshotNote(
   storage: Storage,
@@ -62,8 +63,8 @@ export async function putSnapshotNote(
   const now = Date.now();
   const names = await namesUnder(storage, `${folder}${snapshot}.`);
   const before = names.findLast((name) => ownIdOf(name) !== undefined);
-  // Readers use the note whose name sorts last. So the new id must sort last,
-  // even if the clock was set back.
+  // Readers use the note whose name sorts last. The new name must therefore
+  // sort last, even if the clock was set back.
   const id = idBehind(before && ownIdOf(before), now, Math.random(), before);
   const time = new Date(now).toISOString();
   const name = `${folder}${snapshot}.${id}.json`;
@@ -108,9 +109,9 @@ export interface SnapshotNote {
  * Reads a note about a snapshot. If the note has an SSH signature, the
  * signature is checked. The caller must decide whether the signer is trusted.
  *
- * @param bytes The object.
+ * @param bytes The bytes of the note.
  * @param kind The expected kind of the note.
- * @param name The name of the object.
+ * @param name The name of the object that contains the note.
  * @throws {DeltarError} `corrupt` or `truncated` if the note is damaged, if its
  *   SSH signature is not valid, or if the note names another snapshot or
  *   object; `unsupported` if its version is too new.
@@ -139,12 +140,15 @@ export async function decodeSnapshotNote(
 /** Options for reading notes about snapshots. */
 export interface ReadNotesOptions {
   /**
-   * Called with the error of each note that cannot be read. By default, damaged
-   * notes are ignored, and the error of a note whose version is too new is
-   * thrown.
+   * Called with the error of each note that is damaged or whose version is too
+   * new. By default, damaged notes are ignored, and the error of a note whose
+   * version is too new is thrown.
    */
   onDamage?: DamageHandler;
-  /** The ids of the snapshots whose notes are read. Default: all. */
+  /**
+   * The ids of the snapshots whose notes are read. By default, the notes of all
+   * snapshots are read.
+   */
   snapshots?: { has: (id: string) => boolean };
   /**
    * The sorted names of all notes of the kind, if the caller has listed them.
@@ -168,7 +172,7 @@ export interface ReadNotesOptions {
  * @param kind The kind of the notes.
  * @param options Options for reading the notes.
  * @throws {DeltarError} `unsupported` if the version of a note is too new and
- *   there is no `onDamage`.
+ *   there is no `onDamage`; also the errors of the storage.
  */
 export async function readSnapshotNotes(
   storage: Storage,
@@ -186,8 +190,7 @@ export async function readSnapshotNotes(
         const note = await decodeSnapshotNote(bytes, kind, name);
         if (await isTrusted?.(note) !== false) return note;
       } catch (error) {
-        // A write-only key cannot decrypt notes about the snapshots of other
-        // machines.
+        // A write-only key cannot decrypt notes that other machines stored.
         if (codeOf(error) === "key") continue;
         if (isDamage(error)) onDamage?.(error);
         else if (onDamage !== undefined && isOfLater(error)) onDamage(error);

@@ -31,7 +31,7 @@ import { isRepositoryId } from "./settings.ts";
 import { signerOf } from "./signed_listing.ts";
 import { decodeTurn, type TurnRecord } from "./turn_record.ts";
 
-/** A reference in a record to a stored object. */
+/** A reference to a stored object, in a record or a layer. */
 export interface ObjectRecord {
   /** The object's name. */
   name: string;
@@ -42,8 +42,8 @@ export interface ObjectRecord {
 }
 
 /**
- * A frame of a layer: successive lines of the layer that can be decompressed
- * alone.
+ * A frame of a layer: successive lines of the layer that are compressed
+ * together and can be decompressed without the other lines.
  */
 export interface LayerFrame {
   /**
@@ -51,7 +51,7 @@ export interface LayerFrame {
    * object, and each further frame begins where the previous one ends.
    */
   length: number;
-  /** The SHA-256 of the frame's bytes, in hexadecimal. */
+  /** The SHA-256 of the compressed frame, in hexadecimal. */
   sha256: string;
   /**
    * A string that sorts after all paths of earlier frames, and is equal to the
@@ -78,12 +78,12 @@ export interface LayerRecord extends ObjectRecord {
   sparse?: true;
   /**
    * Whether the layer has paths or link targets that are not valid UTF-8, which
-   * older readers refuse.
+   * older readers do not support.
    */
   raw?: true;
 }
 
-/** The counts of a snapshot. */
+/** The numbers of entries, changes and bytes of a snapshot. */
 export interface SnapshotCounts {
   /**
    * The number of files in the tree. A file with several hard links is counted
@@ -109,7 +109,10 @@ export interface SnapshotCounts {
    * copied files.
    */
   created: number;
-  /** The number of paths whose content, link target or kind changed. */
+  /**
+   * The number of paths with a changed kind, content, link target or device
+   * number.
+   */
   updated: number;
   /**
    * The number of deleted files, links, named pipes and devices, except renamed
@@ -123,15 +126,19 @@ export interface SnapshotCounts {
   /**
    * The number of entries with unchanged content, but with a changed mode,
    * time or owner, or with changed extended attributes or hard links. The
-   * backed-up directory is counted as an entry.
+   * backed-up directory is also counted if its mode, owner or extended
+   * attributes changed.
    */
   touched: number;
   /**
    * The number of bytes that the snapshot added to the repository, not counting
-   * this record.
+   * the commit record.
    */
   stored: number;
-  /** The number of paths that could not be stored exactly as they were. */
+  /**
+   * The number of paths that belong to the tree but could not be stored
+   * correctly.
+   */
   faults: number;
 }
 
@@ -144,18 +151,18 @@ export interface MachineRecord {
   id: string;
   /** The host name. */
   host?: string;
-  /** The name of the user. */
+  /** The name of the user who took the snapshot. */
   user?: string;
 }
 
 /**
- * The signer of a record or of a note about a snapshot, and the machine of the
- * snapshot.
+ * The signer of a record or of a note about a snapshot, and the machine that
+ * took the snapshot.
  */
 export interface Signed {
   /**
-   * The public key of the signer, whose SSH signature is valid. Absent if the
-   * record or note is not signed.
+   * The public key of the signer. The SSH signature has been checked. Absent if
+   * the record or note is not signed.
    */
   signer?: string;
   /** The machine that took the snapshot. */
@@ -171,8 +178,8 @@ export interface SnapshotRecord {
   id: string;
   /**
    * The start time of the snapshot by the clock of its machine, in milliseconds
-   * since 1970. If the clock of the parent's machine was ahead, the time in the
-   * id is later.
+   * since 1970. The time in the id is later if the id would otherwise sort
+   * before the id of the parent.
    */
   time: number;
   /** The time from the start to the end of the snapshot, in milliseconds. */
@@ -180,8 +187,8 @@ export interface SnapshotRecord {
   /**
    * The path of the directory on the machine that took the snapshot. If the
    * snapshot has several directories, this is the path of the folder that
-   * contains them, followed by their paths relative to this folder in braces:
-   * `/work/{a,b}`.
+   * contains them, followed in braces by the paths of the directories relative
+   * to this folder: `/work/{a,b}`.
    */
   directory: string;
   /**
@@ -194,8 +201,8 @@ export interface SnapshotRecord {
   machine?: MachineRecord;
   /**
    * The public key of the record's signer (`ssh-ed25519 AAAA…`). The SSH
-   * signature of the record is valid, but the signer need not be trusted; see
-   * `Repository.trustOf`. Absent if the record is not signed.
+   * signature of the record is valid, but the signer is not necessarily
+   * trusted; see `Repository.trustOf`. Absent if the record is not signed.
    */
   signer?: string;
   /**
@@ -230,31 +237,32 @@ export interface SnapshotRecord {
   follows?: string;
   /**
    * The id of the snapshot that this one replaces, because that snapshot was
-   * damaged or a purge deleted paths from it. If several purges replaced a
-   * snapshot one after the other, this is the id of the original snapshot.
+   * damaged or was rewritten by a purge. If several purges replaced a snapshot
+   * one after the other, this is the id of the original snapshot.
    */
   repairs?: string;
-  /** The purge that made this snapshot. */
+  /** The purges that rewrote the snapshot. Absent if there were none. */
   purged?: PurgedRecord;
   /** The layers of the tree, starting with the full layer. */
   layers: LayerRecord[];
-  /** The counts of the snapshot. */
+  /** The numbers of entries, changes and bytes of the snapshot. */
   counts: SnapshotCounts;
   /** The rules by which paths were excluded. */
   rules?: IgnoreOptions;
-  /** The purpose of a safety snapshot. */
+  /** The purpose of the snapshot. Absent if it is not a safety snapshot. */
   safety?: SafetyRecord;
 }
 
-/** A purge that replaced a snapshot with a rewritten one. */
+/** The purges that replaced a snapshot with a rewritten one. */
 export interface PurgedRecord {
   /** The time of the last purge, in milliseconds since 1970. */
   time: number;
   /**
-   * The deleted files and folders. Empty if the purge deleted no paths of this
-   * snapshot. In that case, the purge replaced the snapshot because some of its
-   * contents depended on deleted contents, or because its layers still had
-   * lines for deleted paths that the snapshot itself did not have.
+   * The files and folders that the purges deleted from the snapshot. Paths
+   * beyond a total length of 65,536 UTF-16 code units are omitted. Empty if no
+   * paths were deleted. In that case, the snapshot was rewritten because some
+   * of its contents depended on deleted contents, or because its layers still
+   * had lines for deleted paths that the snapshot itself did not have.
    */
   paths: string[];
 }
@@ -283,8 +291,8 @@ export interface SafetyRecord {
 /**
  * The rules that older versions of deltar do not support. A record with one of
  * these rules has the field `selection` instead of `rules`. Older versions can
- * restore such a snapshot, but refuse to delete paths that the rules may
- * exclude.
+ * restore such a snapshot, but refuse to delete paths that are not in it,
+ * because the rules may have excluded these paths.
  */
 const LATER_RULES = [
   "iexcludes",
@@ -304,20 +312,21 @@ const FORMAT = "deltar-snapshot";
  * The version of records that a reader of version 1 would misinterpret:
  *
  * - records whose `time` differs from the time in their id;
- * - records of an undo or redo of only some paths;
- * - records with a machine.
+ * - records of safety snapshots for an undo or redo of only some paths;
+ * - records that name a machine.
  */
 const LATER_VERSION = 2;
 /**
  * The version of records of trees with named pipes, devices, sparse files, or
- * names that are not valid UTF-8. A reader of version 2 does not support these
- * entries. It would restore the condensed form of a sparse file as its content,
- * and write U+FFFD in place of invalid bytes of a name.
+ * names or link targets that are not valid UTF-8. A reader of version 2 does
+ * not support these entries. It would restore the condensed form of a sparse
+ * file as its content, and write U+FFFD in place of invalid bytes of a name.
  */
 const LATER_ENTRIES_VERSION = 3;
 /**
- * The minimum difference in milliseconds between the time of a record and the
- * time in its id. Smaller differences are ignored.
+ * The minimum difference between the time of a record and the time in its id,
+ * in milliseconds. If the start of the snapshot differs less from the time in
+ * the id, the record has the time in the id.
  */
 const MIN_DIFFERENCE_MS = 1000;
 /**
@@ -367,7 +376,8 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   // from the time in this id, the next id could sort before this one.
   const hasOtherTime = timeInRecord(record.id, time) !== timeOfId(record.id);
   // A reader of version 1 also assumes that an undo applied to all paths. Its
-  // next undo would therefore undo an earlier restore.
+  // next undo would therefore undo an earlier restore, although some paths of
+  // the last restore have not been undone.
   const isPartial = record.safety?.paths !== undefined;
   // A reader of version 1 would also use a snapshot of another machine as the
   // parent, and its prune would apply the rules to the snapshots of all
@@ -407,9 +417,9 @@ export function timeInRecord(id: string, started: number): number {
 }
 
 /**
- * Reads a commit record and validates every field.
+ * Reads a commit record and validates its fields.
  *
- * @param bytes The whole object.
+ * @param bytes The bytes of the record.
  * @param object The name of the object, for error messages.
  * @throws {DeltarError} `corrupt` or `truncated` if the record is damaged,
  * `limit` if it has too many layers or frames, `unsupported` if its version is
@@ -481,10 +491,10 @@ export function decodeRecord(
 }
 
 /**
- * Reads the layers of a tree from a record.
+ * Reads the layers of a tree from a record or an intent.
  *
- * @param layers The field `layers` of the record.
- * @param object The name of the record's object, for error messages.
+ * @param layers The field `layers` of the record or intent.
+ * @param object The name of the record or intent, for error messages.
  * @throws {DeltarError} `corrupt` if a layer is invalid, `limit` if there are
  * too many layers or frames.
  */
@@ -589,8 +599,8 @@ function decodeRules(
     !excludes.every((pattern) => typeof pattern === "string") ||
     ignoreFile !== false && typeof ignoreFile !== "string" ||
     typeof gitignore !== "boolean" ||
-    // The name of the ignore file becomes a part of paths, so it must not have
-    // separators.
+    // The name of the ignore file becomes part of paths, so it must not contain
+    // separators or NUL.
     /[/\\\0]/.test(ignoreFile || "")
   ) throw fail("invalid `rules`");
   const known = { excludes, ignoreFile, gitignore };
@@ -618,8 +628,8 @@ function decodeOwners(
 
 /**
  * Reads the path of the folder that contains the directories of a snapshot, and
- * checks that the path matches the field `directory`, because a restore in
- * place writes into this folder.
+ * checks that the path matches the field `directory`, because a restore to the
+ * original directories writes into this folder.
  */
 function decodeCommon(
   { common, directory, selection }: Line,

@@ -1,10 +1,10 @@
 /**
  * Removing lines of a layer without decoding them.
  *
- * When one folder of a large tree is listed, most lines of a frame may describe
- * entries in subfolders of this folder. These lines are recognized by their
- * first bytes, which deltar's writer always writes in the same form. Lines in
- * another form are kept.
+ * When one folder of a large tree is listed, most lines of a frame can belong
+ * to paths in subfolders of this folder. These lines are recognized by their
+ * first bytes, which deltar always writes in the same form. Lines in another
+ * form are kept.
  */
 
 const NEWLINE = 0x0a;
@@ -13,13 +13,17 @@ const SLASH = 0x2f;
 
 const encoder = new TextEncoder();
 
-/** The first bytes of the lines of entries and tombstones. */
+/**
+ * The first characters of the lines of entries and tombstones, in the form that
+ * deltar writes.
+ */
 const OPENINGS = ['{"path":"', '{"gone":"'];
 
 /**
- * Returns the lines of a frame without most of the entries and tombstones in the
- * subfolders of a folder. The caller must still check the path of each line,
- * because lines that another writer wrote in another form are always returned.
+ * Returns the lines of a frame, except most of the lines of entries and
+ * tombstones in the subfolders of a folder. The caller must still check the
+ * path of each line, because lines that another program wrote in another form
+ * are always returned.
  *
  * @param plain The decompressed frame, which consists of complete lines.
  * @param folder The folder; `""` for the root.
@@ -42,8 +46,8 @@ export function directLines(plain: Uint8Array, folder: string): Uint8Array {
 }
 
 /**
- * Returns whether the line from `start` to `end` begins with `opening`,
- * followed by a `/` before the next quote.
+ * Returns whether the line from the offset `start` to the offset `end` begins
+ * with `opening` and has a `/` between `opening` and the next quote.
  */
 function isDeeper(
   plain: Uint8Array,

@@ -8,11 +8,11 @@ import type { LayerLine } from "./tree_layer.ts";
 /** The number of groups that are collected before they are yielded together. */
 const GROUPS_PER_BATCH = 1024;
 
-/** A line of a layer, and the number of the layer. */
+/** A line of a layer, and the index of the layer. */
 export interface NumberedLine {
   /** The line. */
   line: LayerLine;
-  /** The number of the layer in the list that was passed to `groupLines`. */
+  /** The index of the layer in the list that was passed to `groupLines`. */
   layer: number;
 }
 
@@ -20,12 +20,13 @@ export interface NumberedLine {
  * Reads many layers at the same time, and groups their lines by path. Unlike
  * `mergeLayers`, this function keeps the lines of all layers, so the layers can
  * belong to different trees. One batch of each layer is in memory at a time.
- * With n layers, finding the next path takes about log2(n) comparisons, but
- * only about two if the path is in the same layer as the previous one.
+ * With n layers, finding the next line takes at most about 2 log2(n)
+ * comparisons of paths, but only about two if the line is in the same layer as
+ * the previous one.
  *
  * @param layers The lines of each layer in path order, in batches of any size.
  * @returns The lines in path order, in batches of groups. All lines of a group
- * have the same path, and are sorted by the number of the layer.
+ * have the same path, and are sorted by the index of the layer.
  */
 export async function* groupLines(
   layers: readonly AsyncIterable<readonly LayerLine[]>[],
@@ -61,8 +62,9 @@ export async function* groupLines(
 }
 
 /**
- * A binary heap of cursors, which are represented by their numbers. The heap is
- * ordered by the path of a cursor's current line, and then by its number.
+ * A binary heap of cursors. Each cursor is represented by its index in the list
+ * of cursors. The heap is ordered by the paths of the cursors' current lines,
+ * and then by the indexes.
  */
 class CursorHeap {
   readonly #cursors: readonly Cursor[];
@@ -80,12 +82,12 @@ class CursorHeap {
     return this.#numbers.length;
   }
 
-  /** The number of the first cursor. */
+  /** The index of the heap's first cursor in the list of cursors. */
   get first(): number {
     return this.#numbers[0];
   }
 
-  /** Restores the order after the first cursor moved to a later line. */
+  /** Restores the order after the first cursor has moved to a later line. */
   settle(): void {
     this.#sink(0);
   }

@@ -26,7 +26,10 @@ const MAX_LINES_PER_BYTE = 8;
  * compressed length.
  */
 const MIN_BYTES = 1 << 16;
-/** The number of lines that a frame may have regardless of its length. */
+/**
+ * The number of lines that a frame may have regardless of its compressed
+ * length.
+ */
 const MIN_LINES = 1 << 10;
 /**
  * The maximum number of decompressed bytes for each compressed byte of a layer,
@@ -63,8 +66,8 @@ export function mostLinesOfFrame(packed: number): number {
  *
  * @param most The maximum number of lines.
  * @param object The name of the layer.
- * @param offset The offset of the first line that exceeds the maximum, in
- * bytes.
+ * @param offset The offset, in bytes, of the frame or of the first line that
+ * exceeds the maximum.
  */
 export function tooManyLines(
   most: number,
@@ -73,7 +76,7 @@ export function tooManyLines(
 ): DeltarError {
   return new DeltarError(
     "limit",
-    `too many lines in a frame: at most ${most}`,
+    `a frame of the layer has more than ${most} lines`,
     {
       object,
       offset,

@@ -31,13 +31,14 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Options for reading a layer. */
 export interface ReadLayerOptions {
   /**
-   * A folder or file. Only frames that can contain its entries are read.
-   * Default: the root.
+   * The path of a folder or file. Only frames that can contain this path or
+   * paths in it are read. By default, all frames are read.
    */
   within?: string;
   /**
-   * Whether to omit most entries in subfolders of `within` without decoding
-   * them. The caller must filter out the remaining ones. Default: `false`.
+   * Whether to omit most lines of paths in subfolders of `within` without
+   * decoding these lines. The caller must filter out the rest of them. Default:
+   * `false`.
    */
   isShallow?: boolean;
   /** Whether to set the field `since` of the lines. Default: `false`. */
@@ -49,8 +50,8 @@ export interface ReadLayerOptions {
 /** Options for decoding a frame. */
 interface DecodeOptions extends Pick<ReadLayerOptions, "isDated"> {
   /**
-   * A folder. Most entries in its subfolders are omitted. By default, no
-   * entries are omitted.
+   * The path of a folder. Most lines of paths in its subfolders are omitted. By
+   * default, no lines are omitted.
    */
   onlyIn?: string;
 }
@@ -65,14 +66,14 @@ export class LayerReader {
   readonly #filter: PathFilter | undefined;
   /** The offset of each frame in the object, in bytes. */
   readonly #offsets: number[] = [];
-  /** The numbers of the frames that have paths, in order. */
+  /** The numbers of the frames that have paths, in ascending order. */
   readonly #withPaths: number[] = [];
   /**
    * The lower bounds of the paths of the frames in `#withPaths`, in the same
    * order.
    */
   readonly #firsts: string[] = [];
-  /** The numbers of the frames that `#bytes` counts. */
+  /** The numbers of the frames whose sizes have been added to `#bytes`. */
   readonly #seen = new Set<number>();
   /** The total decompressed size of the frames in `#seen`, in bytes. */
   #bytes = 0;
@@ -82,7 +83,7 @@ export class LayerReader {
    * line.
    */
   #last = { frame: -1, path: "", start: 0 };
-  /** The frames that `find` read last, by number. */
+  /** The texts of the frames that `find` read last, by the frame's number. */
   readonly #recent = new Map<number, Promise<string>>();
 
   /**
@@ -107,8 +108,8 @@ export class LayerReader {
   }
 
   /**
-   * Returns the line of a path, or `undefined` if the layer has none. At most
-   * one frame is read. The frame is cached for the next look-ups.
+   * Returns the line of a path, or `undefined` if the layer has no such line.
+   * At most one frame is read. This frame is cached for the next look-ups.
    *
    * @throws {DeltarError} The errors of `parts`.
    */
@@ -133,8 +134,8 @@ export class LayerReader {
     const at = this.#withPaths[this.#lastUpTo(path)];
     if (at === undefined) return undefined;
     const text = await this.#text(at, signal);
-    // Lines are sorted, so a look-up in path order can continue from the last
-    // line.
+    // Lines are sorted by path, so the search for a later path can begin at the
+    // line that was found last.
     const last = this.#last;
     const isFurther = last.frame === at && comparePaths(path, last.path) >= 0;
     const found = findLine(text, path, isFurther ? last.start : 0);
@@ -149,14 +150,16 @@ export class LayerReader {
       );
     }
     if (PATH_LINE.test(text)) return undefined;
-    // Another program may have written the line with its fields in another
-    // order.
+    // The frame has no line of a path in the form that deltar writes. Another
+    // program may have written the fields in a different order, so all lines
+    // are decoded.
     const { lines } = await this.#read(at, signal, { isDated });
     return lines.find((line) => line.path === path);
   }
 
   /**
-   * Returns whether `find` can look up a path without reading another frame.
+   * Returns whether `find` can look up a path without reading a frame from the
+   * storage.
    */
   knows(path: string): boolean {
     if (this.#filter?.has(path) === false) return true;
@@ -165,8 +168,8 @@ export class LayerReader {
   }
 
   /**
-   * Returns whether the path filter accepts a path; `undefined` if the layer
-   * has no filter.
+   * Returns whether the layer can have a line of a path, according to its path
+   * filter. Returns `undefined` if the layer has no filter.
    */
   mayHave(path: string): boolean | undefined {
     return this.#filter?.has(path);
@@ -210,8 +213,8 @@ export class LayerReader {
    * one batch for each frame. Only these lines are decoded. One group of frames
    * is read ahead.
    *
-   * @param isWanted Called with the path of each line, and with the line as
-   * text. Returns whether the line is wanted.
+   * @param isWanted Called with the path of each entry and tombstone, and with
+   * its line as text. Returns whether the line is wanted.
    * @param options Options for reading. `within` only limits which frames are
    * read. The filter must refuse the lines of these frames that are not in
    * `within`.
@@ -303,10 +306,11 @@ export class LayerReader {
   }
 
   /**
-   * Yields three values for each frame of the layer: `part` has the lines of
-   * the frame, `from` is the lower bound of its paths, and `to` is the lower
-   * bound of the next frame with paths. If the frame is damaged or missing,
-   * `part` is absent.
+   * Yields an object for each frame of the layer. `part` has the lines of the
+   * frame; it is absent if the frame is damaged or missing. `from` is the lower
+   * bound of the frame's paths, or `undefined` if the frame has no paths. `to`
+   * is the lower bound of the next frame with paths, or `undefined` if there is
+   * no such frame.
    */
   async *salvage(): AsyncGenerator<
     { part?: LayerPart; from?: string; to?: string }
@@ -348,7 +352,10 @@ export class LayerReader {
     return isInside(following, first.slice(0, end));
   }
 
-  /** Returns the lower bound of the next frame with paths, if there is one. */
+  /**
+   * Returns the lower bound of the next frame with paths, or `undefined` if
+   * there is no such frame.
+   */
   #following(at: number): string | undefined {
     let low = -1;
     let high = this.#withPaths.length;
@@ -479,8 +486,9 @@ export class LayerReader {
   }
 
   /**
-   * Adds the size of a frame to the total size of all frames read so far.
-   * Throws an error if the total is larger than `mostBytesOfLayer` allows.
+   * Adds the decompressed size of a frame to `#bytes`, unless it has already
+   * been added. Throws an error if the sum is larger than `mostBytesOfLayer`
+   * allows.
    */
   #checkSize(at: number, length: number): void {
     if (this.#seen.has(at)) return;
@@ -508,7 +516,7 @@ export class LayerReader {
     try {
       return JSON.parse(line);
     } catch {
-      throw this.#corrupt("the line is not a JSON object", offset);
+      throw this.#corrupt("a line of the frame is not valid JSON", offset);
     }
   }
 
@@ -524,8 +532,8 @@ function isInside(text: string, folder: string): boolean {
 }
 
 /**
- * The pattern of the beginning of the line of an entry or tombstone, in the
- * form that deltar writes.
+ * The pattern of the newline before the line of an entry or tombstone, and of
+ * the beginning of this line, in the form that deltar writes.
  */
 const PATH_LINE = /\n{"(?:path|gone)":"/;
 
@@ -535,7 +543,7 @@ const PATH_LINE = /\n{"(?:path|gone)":"/;
  */
 const PATH_START = '{"path":"'.length;
 
-/** The pattern of the beginnings of lines other than entries and tombstones. */
+/** The pattern of the beginning of a line without an entry or tombstone. */
 const OTHER_LINE = /^\{"(?:object|skipped|sha256|format)":/;
 
 /**

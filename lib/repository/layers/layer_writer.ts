@@ -55,8 +55,8 @@ const MAX_PENDING_FRAMES = 4;
 const UNCOUNTED_LINES = 2;
 
 /**
- * The number of characters that are collected before they are encoded, unless
- * the frame is full earlier.
+ * The minimum number of characters that are collected before they are encoded,
+ * unless the frame is full earlier.
  */
 const MIN_BATCH_CHARACTERS = 1 << 15;
 
@@ -78,7 +78,7 @@ export interface LayerWriterOptions {
   signal?: AbortSignal;
 }
 
-/** A frame that is ready to be stored. */
+/** A frame that is ready to be compressed and stored. */
 interface FullFrame {
   /** The lower bound of the frame's paths. Absent if the frame has no paths. */
   first?: string;
@@ -87,7 +87,10 @@ interface FullFrame {
   /** The buffer. Its first `used` bytes are the frame. */
   buffer: Uint8Array;
   used: number;
-  /** Whether this is the last frame. The padding of the layer follows it. */
+  /**
+   * Whether this is the last frame of the layer. If the codec pads objects, the
+   * padding follows this frame.
+   */
   isLast: boolean;
 }
 
@@ -224,9 +227,10 @@ export class LayerWriter {
   }
 
   /**
-   * Returns whether readers accept a frame of `packed` compressed bytes. Many
-   * similar lines can compress better than the limits of readers allow. A frame
-   * that readers would refuse is stored uncompressed.
+   * Returns whether readers accept a frame that compresses to `packed` bytes.
+   * Readers limit how many bytes and lines they decompress, in proportion to
+   * the compressed size. A frame with many similar lines can exceed these
+   * limits. Such a frame is stored uncompressed.
    */
   #isReadable({ used, lines }: FullFrame, packed: number): boolean {
     return used <= mostBytesOfFrame(packed) &&
@@ -256,7 +260,7 @@ export class LayerWriter {
     let buffer = this.#buffer ??= this.#spare.pop() ??
       new Uint8Array(this.#frameSize + 2 * MIN_BATCH_CHARACTERS);
     if (this.#used > buffer.length) {
-      // A line may be longer than the buffer.
+      // A long line can exceed the space that is left in the buffer.
       buffer = new Uint8Array(this.#used + 2 * MIN_BATCH_CHARACTERS);
       buffer.set(this.#buffer.subarray(0, used));
       this.#buffer = buffer;
@@ -286,6 +290,9 @@ export class LayerWriter {
  * Returns the shortest prefix of `path` that sorts after `last` and does not
  * end inside a surrogate pair. If this prefix is not well-formed, returns the
  * whole path.
+ *
+ * @param last The path before `path` in the layer; `undefined` if `path` is the
+ * first one.
  */
 export function separator(last: string | undefined, path: string): string {
   let same = 0;
@@ -297,8 +304,8 @@ export function separator(last: string | undefined, path: string): string {
   }
   const first = path.slice(0, same + 1);
   if (first.isWellFormed()) return first;
-  // The shortest prefix ends inside a surrogate pair, so one more code unit is
-  // added. A path that is not valid UTF-8 is not shortened.
+  // If the prefix ends inside a surrogate pair, one more code unit completes
+  // the pair. Otherwise, the path is not valid UTF-8 and is not shortened.
   const longer = path.slice(0, same + 2);
   return longer.isWellFormed() ? longer : path;
 }

@@ -101,7 +101,7 @@ export class Cursor {
     return true;
   }
 
-  /** Yields the current line and all lines after it. */
+  /** Yields the current line and all lines after it, in batches. */
   async *rest(): AsyncGenerator<readonly LayerLine[]> {
     do yield this.#lines.slice(this.#at); while (await this.advance());
   }

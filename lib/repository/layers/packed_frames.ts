@@ -18,9 +18,9 @@ interface Group {
 /**
  * A reader of the stored bytes of a layer's frames. Adjacent frames are read in
  * groups of at most `MAX_GROUP_BYTES`, with one request for each group. One
- * group is read ahead. The first group has one frame, and each further group
- * can be four times as large as the one before, because the caller may need
- * only the first frames.
+ * group is read ahead. The caller may need only the first frames, so the first
+ * group has only one frame, and each further group can be four times as large
+ * as the one before.
  */
 export class PackedFrames {
   readonly #storage: Storage;
@@ -38,7 +38,7 @@ export class PackedFrames {
    * @param storage The storage of the layer.
    * @param record The record of the layer.
    * @param offsets The offset of each frame in the object, in bytes.
-   * @param frames The numbers of the frames, in ascending order.
+   * @param frames The numbers of the frames to read, in ascending order.
    * @param signal The signal that ends the reads with an error of code
    *   `aborted`.
    */
@@ -66,7 +66,9 @@ export class PackedFrames {
     const frame = this.#frames.get(at);
     this.#frames.delete(at);
     if (frame === undefined) {
-      throw new TypeError(`frame ${at} was not chosen or was already taken`);
+      throw new TypeError(
+        `frame ${at} is not one of the reader's frames, or was already taken`,
+      );
     }
     const requested = this.#requested;
     const isFirst = this.#groups[requested - 1].frames[0] === at;

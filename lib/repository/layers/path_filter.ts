@@ -3,8 +3,9 @@ import { fromBase64, toBase64 } from "../../bytes/base64.ts";
 import { encodeName } from "../../tree/raw_name.ts";
 
 /**
- * The number of bits of a filter for each path in it. With 10 bits, the filter
- * accepts about one in a hundred paths that are not in it.
+ * The number of bits in a filter for each path. With 10 bits for each path, the
+ * filter accepts about one in a hundred of the paths that the layer does not
+ * have.
  */
 const BITS_EACH = 10;
 /** The number of bits that each path sets. */
@@ -32,7 +33,10 @@ export class PathFilter {
     return new PathFilter(bytes);
   }
 
-  /** Decodes a filter. Returns `undefined` for an empty or invalid text. */
+  /**
+   * Decodes a filter from base64. Returns `undefined` if the text is empty or
+   * invalid.
+   */
   static decode(text: string): PathFilter | undefined {
     try {
       const bytes = fromBase64(text);
@@ -60,8 +64,10 @@ export class PathFilter {
 }
 
 /**
- * Yields the positions of the bits for a path. They are computed by double
- * hashing from the 32-bit FNV-1a hash of the path.
+ * Yields the positions of the bits that a path sets. They are computed by
+ * double hashing from the 32-bit FNV-1a hash of the path.
+ *
+ * @param bits The number of bits of the filter.
  */
 function* bitsOf(path: string, bits: number): Generator<number> {
   const hash = fnv1a(encodeName(path));

@@ -11,8 +11,8 @@ export interface TreeFields {
   /** The entries, in path order. */
   entries: readonly TreeEntry[];
   /**
-   * The volumes that the layers name, by name. Empty if not all paths of the
-   * tree were read.
+   * The records of the volumes that the layers name, by the volume's name.
+   * Empty if not all paths of the tree were read.
    */
   objects: ReadonlyMap<string, ObjectRecord>;
   /**
@@ -22,17 +22,20 @@ export interface TreeFields {
   skipped: readonly Skipped[];
   /** The layers of the tree, starting with the full layer. */
   layers: readonly LayerRecord[];
-  /** The mode, time and owner of the directory itself. */
+  /**
+   * The mode, time and owner of the directory itself. Absent from an empty tree
+   * that was not read from a snapshot.
+   */
   root?: Metadata;
 }
 
-/** The tree of a snapshot, or some paths of it, merged from its layers. */
+/** The tree of a snapshot, or a part of the tree, merged from layers. */
 export class Tree {
   /** The entries, in path order. */
   readonly entries: readonly TreeEntry[];
   /**
-   * The volumes that the layers name, by name. Empty if not all paths of the
-   * tree were read.
+   * The records of the volumes that the layers name, by the volume's name.
+   * Empty if not all paths of the tree were read.
    */
   readonly objects: ReadonlyMap<string, ObjectRecord>;
   /**
@@ -42,7 +45,10 @@ export class Tree {
   readonly skipped: readonly Skipped[];
   /** The layers of the tree, starting with the full layer. */
   readonly layers: readonly LayerRecord[];
-  /** The mode, time and owner of the directory itself. */
+  /**
+   * The mode, time and owner of the directory itself; `undefined` for an empty
+   * tree that was not read from a snapshot.
+   */
   readonly root: Metadata | undefined;
   #byPath: ReadonlyMap<string, TreeEntry> | undefined;
   #index: DirIndex | undefined;

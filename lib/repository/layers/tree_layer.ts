@@ -11,8 +11,8 @@
  * filter (`path_filter.ts`). `write_tree.ts` merges layers so that a tree of n
  * entries has at most about log2(n) layers. `merge_layers.ts` merges layers
  * while they are read, and `group_lines.ts` groups the lines of the layers of
- * many trees by path. `tree_reader.ts` reads whole trees, parts and single
- * paths, and `tree.ts` holds a tree in memory.
+ * many trees by path. `tree_reader.ts` reads whole trees, parts of trees and
+ * single entries, and `tree.ts` holds a tree in memory.
  *
  * @module
  */
@@ -63,7 +63,10 @@ export interface TreeFileEntry extends HashedFileEntry {
    * which they apply.
    */
   content: StoredPiece[];
-  /** The stored signature of the first piece. Only large files have one. */
+  /**
+   * The stored signature of the first piece of the content. Only files of more
+   * than 1 MiB have one.
+   */
   signature?: StoredPiece;
 }
 
@@ -81,12 +84,12 @@ export interface Tombstone {
   kind: "gone";
 }
 
-/** The run that last changed the path of a line. */
+/** The run that last created, changed or deleted the entry of a path. */
 export interface Dated {
   /**
-   * The id of the run that last changed the path, according to the layer.
-   * Absent from a line of the current run, and from a line that was read
-   * without the option `isDated`.
+   * The id of the run that last created, changed or deleted the entry of the
+   * path, according to the layer. Absent from a line of the current run, and
+   * from a line that was read without the option `isDated`.
    */
   since?: string;
 }
@@ -99,7 +102,8 @@ export interface LayerPart {
   /** Entries and tombstones, in path order. */
   lines: LayerLine[];
   /**
-   * The volumes that the frame names because entries of the layer need them.
+   * The volumes that the frame names. The entries that need them can be in
+   * other frames of the layer.
    */
   objects: ObjectRecord[];
   /** The skipped and excluded paths that the frame names, with the reasons. */
@@ -126,11 +130,14 @@ export function encodeLayerLine(entry: LayerLine): Line {
 }
 
 /**
- * Returns the id of the run that last changed a path, according to the path's
- * line in a layer. Readers of version 1 find a tombstone only if its line has
- * no other fields, so the run of a tombstone is always the run of its layer.
+ * Returns the id of the run that last created, changed or deleted the entry of
+ * a path, according to the path's line in a layer. Earlier versions of deltar
+ * do not find a tombstone that has the field `since`. Tombstones are therefore
+ * written without this field, and the id for a tombstone is the id in the name
+ * of the layer.
  *
- * @param since The field `since` of the line.
+ * @param since The field `since` of the line: an id, or `true` for the id in
+ * the name of the volume of the file's last piece.
  * @param line The decoded line.
  * @param object The name of the layer.
  * @returns The id from the field `since` if this id is valid and earlier than
@@ -199,10 +206,9 @@ export async function decodeLayerPart(
 /**
  * Reads a line that `encodeLayerLine` wrote.
  *
- * @param line The line, as JSON.
+ * @param line The parsed line.
  * @param object The name of the layer, for error messages.
- * @param offset The offset of the line in the layer, in bytes, for error
- * messages.
+ * @param offset The offset for error messages, in bytes.
  * @param isDated Whether to set the field `since` of the result.
  * @throws {DeltarError} `corrupt` if a field is invalid, `unsafe` if a path is
  * unsafe.
@@ -304,7 +310,7 @@ export function decodePiece(
   ) {
     throw new DeltarError(
       "corrupt",
-      "invalid `form`, `size` or content reference of a piece",
+      "invalid `form`, `size`, `result` or content reference of a piece",
       {
         object,
         offset: at,

@@ -19,15 +19,15 @@ import type { LayerLine, LayerPart, TreeEntry } from "./tree_layer.ts";
 /** Options for looking up paths. */
 export interface FinderOptions {
   /**
-   * Whether to keep the results in memory, for callers that look up paths more
-   * than once. Default: `false`.
+   * Whether to keep the results in memory, for callers that look up the same
+   * paths more than once. Default: `false`.
    */
   remember?: boolean;
 }
 
 /**
  * A finder of paths in a snapshot's tree. Look-ups in path order are fastest,
- * because the last frames of each layer are cached.
+ * because the frames of each layer that were read last are cached.
  */
 export class TreeFinder {
   readonly #layers: LayerReader[];
@@ -39,6 +39,7 @@ export class TreeFinder {
    * @param storage The repository's storage.
    * @param layers The layers of the tree, starting with the full layer.
    * @param options Whether to keep the results in memory.
+   * @throws {DeltarError} `corrupt` if the path filter of a layer is invalid.
    */
   constructor(
     storage: Storage,
@@ -83,7 +84,10 @@ export class TreeFinder {
     return undefined;
   }
 
-  /** Returns whether every layer can look up a path without reading a frame. */
+  /**
+   * Returns whether a path can be looked up in every layer without reading
+   * another frame.
+   */
   knows(path: string): boolean {
     return this.#layers.every((layer) => layer.knows(path));
   }
@@ -97,10 +101,10 @@ export class TreeFinder {
  * @param storage The repository's storage.
  * @param layers The layers of the tree, starting with the full layer.
  * @param options `within` is a file or folder. Only its own entry and the
- * entries inside it are yielded. With `isShallow`, entries in its subfolders
- * are omitted. `signal` aborts the work.
- * @throws {DeltarError} The errors of `LayerReader.parts` if a layer is damaged
- * or missing.
+ * entries inside it are yielded. With `isShallow`, only the entries directly in
+ * the folder are yielded. `signal` aborts the work.
+ * @throws {DeltarError} `corrupt` if the path filter of a layer is invalid;
+ * also the errors of `LayerReader.parts`.
  */
 export async function* streamEntries(
   storage: Storage,
@@ -154,11 +158,12 @@ export async function readTree(
  * Reads a part of a snapshot's tree into memory: the given paths, everything in
  * them, and the files that hard links in this part refer to. A folder above one
  * of the paths is included only if no additional frame must be read for it,
- * because its mode and time are not worth another request. Skipped paths
- * and the volumes that the layers name are not included.
+ * because its mode and time are not worth another request. The paths that the
+ * snapshot skipped or excluded and the volumes that the layers name are not
+ * included.
  *
  * @param storage The repository's storage.
- * @param record The snapshot.
+ * @param record The record of the snapshot.
  * @param paths The paths. A folder includes everything in it.
  * @param signal The signal that ends the work with an error of code `aborted`.
  * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; also

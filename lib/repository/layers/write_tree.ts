@@ -12,7 +12,8 @@ import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 import { linesOf } from "./tree_reader.ts";
 
 /**
- * The lines that differ between a snapshot's tree and the tree of its parent.
+ * The changes from the tree of a parent to the tree of a snapshot, as lines of
+ * a layer.
  */
 export interface ChangedLines {
   /** The number of lines. */
@@ -38,8 +39,9 @@ export interface TreeChange {
   /** The number of entries of the new tree. */
   size: number;
   /**
-   * The volumes that the new entries may need. Volumes that the parent's layers
-   * name may be omitted.
+   * The volumes that the new and changed entries need. Volumes that the
+   * parent's layers name can be omitted, and volumes that no entry needs are
+   * ignored.
    */
   objects: readonly ObjectRecord[];
   /** The paths that the snapshot skipped or excluded. */
@@ -50,11 +52,11 @@ export interface TreeChange {
  * Stores the layer of a new snapshot, unless the snapshot has a parent and
  * nothing changed.
  *
- * The last layers of the parent are merged into the new layer if they have at
- * most twice as many lines as the new layer. So a tree of n entries has at most
- * about log2(n) layers. If the new layer would have at least as many lines as
- * the tree has entries, a full layer is written instead. Merging and full
- * layers limit the cost of reading a tree.
+ * The last layer of the parent is merged into the new layer if it has at most
+ * twice as many lines as the new layer. This is repeated with the layers before
+ * it, so a tree of n entries has at most about log2(n) layers. If the new layer
+ * would have at least as many lines as the tree has entries, a full layer is
+ * written instead. Merging and full layers limit the cost of reading a tree.
  *
  * @param storage The storage for the layer.
  * @param name The layer's name.

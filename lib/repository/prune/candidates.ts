@@ -27,7 +27,10 @@ export interface RepackCandidate {
 
 /** The objects that a prune can delete or repack. */
 export interface Candidates {
-  /** The objects that no kept snapshot or run needs. */
+  /**
+   * The objects that nothing needs, or that only removed snapshots whose grace
+   * period is over need.
+   */
   garbage: GarbageLine[];
   /** The volumes to repack. */
   repack: RepackCandidate[];
@@ -47,8 +50,8 @@ export interface CandidateOptions {
   /** The grace period of garbage, in milliseconds. */
   grace: number;
   /**
-   * Whether the clock is trusted. If not, all grace periods are treated as
-   * running.
+   * Whether the clock is trusted. If not, no grace period of garbage counts as
+   * over, unless `grace` is 0.
    */
   isTimeSure: boolean;
   /**
@@ -67,7 +70,10 @@ export function runningIds(intents: readonly RunIntent[]): Set<string> {
   return new Set(intents.flatMap(({ id, reuses }) => [id, ...reuses]));
 }
 
-/** Returns the rank of an object in the given usage. */
+/**
+ * Returns the rank of an object according to a usage: `NEVER` if the usage does
+ * not have the object.
+ */
 export function rankOf(usage: Usage, name: string): Rank {
   return usage.others.get(name) ?? usage.volumes.get(name)?.rank ?? NEVER;
 }
@@ -101,10 +107,10 @@ function sizeAfter(
 }
 
 /**
- * Finds the objects that can be deleted and the volumes that can be repacked.
- * An object can be deleted if its rank is `NEVER` or 0: no tree needs it, or
- * only removed snapshots whose grace period is over need it. Objects of the
- * runs in `options.running` are never candidates.
+ * Finds the garbage and the volumes that can be repacked. An object is garbage
+ * if its rank is `NEVER` (no tree needs it) or 0 (only removed snapshots whose
+ * grace period is over need it). Objects of the runs in `options.running` are
+ * never candidates.
  *
  * @param state The objects of the repository, with its marks and moves.
  * @param usage The objects that trees need, with their ranks.

@@ -28,9 +28,9 @@ interface Moment {
  * Finds the leap that is the reason not to trust this machine's clock. The
  * clock is trusted if no leap (see `MAX_LEAP_MS`) is longer than both the grace
  * period and a day. After a longer leap, the clock is trusted if snapshots have
- * been taken for at least a day, or if an earlier prune recorded that it did
- * not trust the clock. So a clock that is wrong while a snapshot is taken, and
- * still wrong during the next prune, is not trusted.
+ * been taken for at least a day since then, or if a prune after the leap
+ * recorded that it did not trust the clock. So a clock that is wrong while a
+ * snapshot is taken, and still wrong during the next prune, is not trusted.
  *
  * @param onDisk The state of the repository.
  * @param now The current time, in milliseconds since 1970.

@@ -66,10 +66,7 @@ export interface Collected {
   waiting: { objects: number; bytes: number };
   /** The ids of interrupted runs that were declared dead. */
   dead: string[];
-  /**
-   * The names of the volumes that are needed but were missing before this
-   * prune.
-   */
+  /** The names of the needed volumes that were missing before this prune. */
   missing: string[];
   /** The names of damaged volumes that were kept instead of being repacked. */
   damaged: string[];
@@ -269,8 +266,8 @@ export function layerOptions(
 
 /**
  * Finds the objects that snapshots and live runs need. Expired snapshots have
- * rank 0, snapshots that a purge replaced have rank `REPLACED`, and all other
- * snapshots and runs have rank `ALWAYS`.
+ * rank 0, other removed snapshots that can no longer be brought back have rank
+ * `REPLACED`, and all other snapshots and runs have rank `ALWAYS`.
  *
  * @param store The repository.
  * @param state The state of the repository.
@@ -331,8 +328,9 @@ export async function deleteNotes(storage: Storage, id: string): Promise<void> {
 }
 
 /**
- * Returns the ids of the snapshots whose records were deleted by this prune or
- * an earlier one, and whose trees may still exist.
+ * Returns the ids for the field `purged` of this prune's mark: the ids in the
+ * marks of earlier prunes, the ids of the expired snapshots, and the ids of the
+ * runs that stored the layers of the expired snapshots.
  */
 function purgedIds(
   { marks }: RepositoryState,
@@ -350,9 +348,9 @@ function purgedIds(
 }
 
 /**
- * Returns the ids in `purged` of those snapshots that may still have stored
- * objects: layers that runs in progress may need, or garbage whose grace period
- * is not over.
+ * Returns the ids in `purged` of the snapshots that have no record, but may
+ * still have stored objects: layers that live runs may need, or garbage that
+ * was not deleted.
  */
 function withObjects(
   purged: readonly string[],

@@ -38,21 +38,22 @@ export interface DeadRunOptions {
 }
 
 /**
- * Finds dead runs and deletes their intents. A run is dead if all of these
- * conditions are met:
+ * Finds dead runs and deletes their intents. A run is declared dead if all of
+ * these conditions are met:
  *
+ * - the clock is trusted;
  * - an earlier prune saw the same heartbeat count;
  * - since then the grace period, or a day if that is longer, has passed;
  * - the count does not change while the run is watched.
  *
- * A run that was only suspended checks its intent before it commits, and finds
- * that the intent is missing.
+ * A run that was only suspended checks its intent before it commits. It finds
+ * that the intent is missing, and fails.
  *
  * @param storage The repository's storage.
  * @param state The intents and marks in the repository.
  * @param options The times, the callback and the signal.
- * @returns The live runs with their heartbeat counts, and the ids of the dead
- * runs.
+ * @returns `alive` has the intents of the live runs, `seen` their heartbeat
+ * counts, and `dead` the ids of the dead runs.
  */
 export async function buryDeadRuns(
   storage: Storage,

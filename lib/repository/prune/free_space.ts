@@ -56,16 +56,17 @@ export interface FreedSpace {
  * prevent this, the checkpoints that name those objects are deleted first. A
  * copy could rely on such objects as soon as there is space for its intent. So
  * objects are deleted one after the other, the largest first, until there is
- * space for a mark. Then new intents and records are read, and the other
- * objects are deleted.
+ * space for a mark. Then new intents and records are read, and the remaining
+ * objects that are still not needed are deleted.
  *
  * @param store The repository.
  * @param going The snapshots to delete permanently, together with the objects
  * that no other snapshot needs.
  * @param options The options of the prune. The grace period applies only to
  * garbage and to snapshots that were removed earlier.
- * @throws {DeltarError} The error of a read that failed. Nothing is deleted
- * before all needed objects are known.
+ * @throws {DeltarError} `aborted` if the signal ends the work; also the errors
+ * of reading and deleting objects. Nothing is deleted before all needed objects
+ * are known.
  */
 export async function freeSpace(
   store: Store,

@@ -6,8 +6,8 @@ import { idOfNote, isId, JUDGED, noteName } from "../format/names.ts";
 import { deleteEach, namesUnder, readEach, timeOf } from "../format/note.ts";
 
 /**
- * The snapshots of one directory of one machine to which a prune applied its
- * rules.
+ * The counted snapshots of one directory of one machine. {@linkcode Judged}
+ * explains which snapshots are counted.
  */
 export interface JudgedGroup {
   /** The recorded times of the snapshots, in milliseconds since 1970, by id. */
@@ -15,7 +15,7 @@ export interface JudgedGroup {
   /**
    * The largest number of snapshots of the directory within 24 hours. Later
    * prunes consider this number usual. The snapshots of the 24 hours before the
-   * newest snapshot are counted only if the user accepted them as usual. 0 for
+   * newest snapshot are included only if the user accepted them as usual. 0 for
    * safety snapshots.
    */
   busiest: number;
@@ -35,7 +35,7 @@ export interface Judged {
 
 /** The lists that earlier prunes stored. */
 export interface StoredJudged {
-  /** The lists. There is more than one if a prune was interrupted. */
+  /** The lists. An interrupted prune can leave more than one. */
   lists: Judged[];
   /** The names of the objects that store the lists, in the order of `lists`. */
   names: string[];

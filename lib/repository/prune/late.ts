@@ -6,13 +6,13 @@ import { countedByAll, type JudgedGroup } from "./judged.ts";
  * The reason why the rules do not count a snapshot:
  *
  * - `skipped`: a later snapshot has a parent that sorts before this snapshot.
- *   `by` is the id of the later snapshot. It is present only if the later
- *   snapshot may be forged, because earlier prunes counted this snapshot but
- *   not the later one, or because there was no earlier prune.
+ *   The later snapshot may be forged if earlier prunes counted this snapshot
+ *   but not the later one, or if there was no earlier prune. Only in these
+ *   cases, `by` is set to the id of the later snapshot.
  * - `unlisted`: an earlier prune counted a later snapshot, but did not count
  *   this one or counted it with another time.
- * - `first`: this snapshot claims to be the first of its directory, but an
- *   earlier prune counted a snapshot that sorts before it.
+ * - `first`: this snapshot claims to be the first of its directory, but all
+ *   earlier prunes counted a snapshot that sorts before this one.
  */
 export type Late =
   | { kind: "skipped"; by?: string }
@@ -46,7 +46,7 @@ export type Late =
  *
  * @param records The trusted snapshots of one directory of one machine, in the
  * order of their ids.
- * @param judged The snapshots of the directory that earlier prunes counted.
+ * @param judged The snapshots of the directory that each earlier prune counted.
  * @param hasParents Whether the parent of each snapshot is the snapshot before
  * it. False for safety snapshots.
  * @returns The evidence against each late snapshot.
@@ -67,7 +67,8 @@ export function findLate(
   const counted = countedByAll(judged);
   const firstCounted = records
     .find(({ id, time }) => counted.get(id) === time)?.id;
-  // If no record names a parent, a missing parent is not evidence.
+  // If no record names a parent, nothing can be concluded from a missing
+  // parent.
   const isChain = hasParents &&
     records.some(({ parent }) => parent !== undefined);
   /**
@@ -102,10 +103,10 @@ export function findLate(
 }
 
 /**
- * Finds the snapshots that replaced damaged snapshots in a repair. Returns the
- * id of the damaged snapshot for each of them. Both ids contain the same time,
- * and the damaged snapshot no longer exists. Each damaged snapshot is returned
- * only once.
+ * Finds the snapshots that replaced other snapshots in a repair or purge.
+ * Returns, for each of them, the id of the replaced snapshot. A replaced
+ * snapshot is returned only if it no longer exists and both ids contain the
+ * same time. Each replaced snapshot is returned only once.
  */
 function findOriginals(
   records: readonly SnapshotRecord[],

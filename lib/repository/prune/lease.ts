@@ -24,8 +24,8 @@ export interface LeaseOptions {
    */
   patience: number;
   /**
-   * Called before this process waits to see whether the holder of the lease is
-   * alive, with this holder.
+   * Called with the holder of the lease before this process waits to see
+   * whether the holder is alive.
    */
   onWait?: (holder: Holder) => void;
   /** The signal that ends the wait with an error of code `aborted`. */
@@ -35,7 +35,7 @@ export interface LeaseOptions {
 /**
  * The time for which a successful check of the lease remains valid, in
  * milliseconds. It is much shorter than the time after which another process
- * takes over a silent lease.
+ * takes over the lease of a silent holder.
  */
 const CHECK_COUNTS_MS = 5000;
 
@@ -44,12 +44,12 @@ const VERSION = 1;
 const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
 
 /**
- * The right to prune, rekey or purge, which only one holder has at a time.
+ * The right to prune, rekey or purge. Only one holder can have it at a time.
  *
  * If the holder's process is killed, the lease remains. Another process takes
  * the lease over if the holder's heartbeat count does not change for some time,
- * measured by the other process's monotonic clock. If the holder was a process
- * on the same machine that has ended, the lease is taken over without waiting.
+ * measured by the other process's monotonic clock. If the holder's process was
+ * on the same machine and has ended, the lease is taken over without waiting.
  * The name of each lease contains a number. A process takes a lease over by
  * creating a lease with the next number, which only one process can do. A
  * holder that was only suspended then finds a lease with a higher number, and
@@ -57,8 +57,8 @@ const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
  *
  * The lease prevents prunes from doing the same work twice. It also prevents a
  * suspended prune from deleting objects that a copy has stored again, and a
- * rekey from bringing back objects that a prune deletes. Snapshots do not depend
- * on the lease.
+ * rekey from bringing back objects that a prune deletes. Snapshots do not
+ * depend on the lease.
  */
 export class Lease {
   readonly #storage: Storage;
@@ -150,8 +150,8 @@ export class Lease {
 
   /**
    * Checks the lease as `check` does, unless a check succeeded in the last few
-   * seconds. Long operations call it before each irreversible step, so that a
-   * process that was suspended checks the lease again before it continues.
+   * seconds. Long operations call `checkAgain` before each irreversible step,
+   * so that a process that was suspended checks the lease before it continues.
    *
    * @throws {DeltarError} `conflict` if the lease was taken over.
    */
@@ -163,7 +163,7 @@ export class Lease {
 
   /**
    * Releases the lease at the end of an `await using` block. If that fails, the
-   * next prune takes the lease over.
+   * next prune, rekey or purge takes the lease over.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#heartbeat.stop().catch(() => {});
@@ -245,14 +245,20 @@ function taken(object: string, holder?: Holder): DeltarError {
   );
 }
 
-/** The prune, or the runs, that are being watched because they may be dead. */
+/**
+ * The holder of the lease, or the runs, that a process watches because they may
+ * be dead.
+ */
 export interface Watched {
   /**
-   * The ids of the prune or runs. An id contains the start time of the prune or
-   * run. If a lease is damaged, its name is used as the id.
+   * The id of the holder, or the ids of the runs. An id contains the start time
+   * of the operation. If the lease is damaged, its name is used as the id.
    */
   ids: string[];
-  /** The process id, if the process is known to be on this machine. */
+  /**
+   * The process id of the holder, if its process is known to be on this
+   * machine.
+   */
   process?: number;
   /** The maximum duration of the watch, in milliseconds. */
   most: number;

@@ -5,12 +5,12 @@
  * `retention.ts` chooses the snapshots to keep by a policy, `size_limit.ts`
  * chooses them by a maximum size, and `clock.ts` decides whether this machine's
  * clock is trusted. An attacker who can only add snapshots must not be able to
- * make a prune remove the snapshots of others. `late.ts` finds snapshots with
- * forged ids. It uses the parents of later snapshots and the lists of earlier
- * prunes (`judged.ts`). `unusual.ts` finds unusual changes. If there are any, a
- * prune asks the caller before it removes snapshots. `removed.ts` removes a
- * snapshot so that it can be brought back. `defaults.ts` defines the default
- * times and limits.
+ * make a prune remove the snapshots of others. So `late.ts` finds snapshots
+ * whose ids may be forged. It uses the parents of later snapshots and the lists
+ * of earlier prunes (`judged.ts`). `unusual.ts` finds unusual changes. If there
+ * are any, a prune asks the caller before it removes snapshots. `removed.ts`
+ * removes a snapshot so that it can be brought back. `defaults.ts` defines the
+ * default times and limits.
  *
  * `collect_garbage.ts` frees space. It reads the state of the repository
  * (`repository_state.ts`: first the list of objects, then the records, then the
@@ -107,14 +107,14 @@ export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
   repackBelow?: number;
   /**
    * The time for which another prune or run without a heartbeat is watched
-   * before it is considered dead, in milliseconds. Default: 45 seconds, three
-   * heartbeats.
+   * before it is considered dead, in milliseconds. Default: 45 seconds, which
+   * is three heartbeat intervals.
    */
   patience?: number;
   /**
-   * Called with the progress: before another prune or run is watched, after
-   * each layer that is read and each object that is deleted, and before each
-   * volume that is repacked.
+   * Called with the progress before another prune or run is watched, after each
+   * layer is read, after each object is deleted, and before each volume is
+   * repacked.
    */
   onProgress?: (progress: PruneProgress) => void;
   /**
@@ -136,16 +136,20 @@ export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
 export interface PruneProgress {
   /**
    * The current phase. In the phase `waiting`, the prune watches another prune
-   * or runs that may be dead.
+   * or runs to find out whether they are dead.
    */
   phase: "waiting" | "reading" | "deleting" | "repacking";
   /**
-   * The number of layers, objects or volumes that have been processed so far.
+   * The number of layers, objects or volumes that have been processed so far in
+   * this phase.
    */
   done: number;
   /** The total number of layers, objects or volumes in this phase. */
   all: number;
-  /** The other prune, or the runs, that this prune waits for. Only in the phase `waiting`. */
+  /**
+   * The other prune, or the runs, that this prune watches. Present only in the
+   * phase `waiting`.
+   */
   waitsFor?: Watched;
 }
 
@@ -159,9 +163,9 @@ export interface PrunePlan {
    */
   unusual: Unusual[];
   /**
-   * The number of bytes that each snapshot to be removed frees when its grace
-   * period is over, by the snapshot's id. Bytes that the removal of older
-   * snapshots already frees are not counted again.
+   * For each snapshot that the prune would remove, by its id: the number of
+   * bytes that are freed when its grace period is over. Bytes that several of
+   * these snapshots need are counted only for the newest of them.
    */
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed earlier and can still be brought back. */
@@ -185,9 +189,10 @@ export interface PruneResult extends Collected {
 }
 
 /**
- * Returns options with their defaults filled in.
+ * Returns the options `grace`, `repackBelow` and `patience`, with defaults for
+ * those that are not set.
  *
- * @throws {RangeError} If an option is out of range.
+ * @throws {RangeError} If one of these options is out of range.
  */
 export function withDefaults(options: PruneOptions): Required<
   Pick<PruneOptions, "grace" | "repackBelow" | "patience">
@@ -308,7 +313,7 @@ async function pruneOnce(
   const id = newId(Date.now(), Math.random());
   checkAborted(options.signal);
   const [tidied, taken] = await together([
-    // If listing unfinished uploads is not permitted, the prune still does the
+    // If the unfinished uploads cannot be deleted, the prune still does the
     // rest of its work, and then throws the error.
     outcomeOf(Promise.resolve(storage.tidy?.(Date.now() - MAX_UPLOAD_MS))),
     Lease.take(storage, id, {
@@ -337,8 +342,9 @@ async function pruneOnce(
     checkAborted(signal);
     await removeSnapshot(store, record.id, "policy", time);
   }
-  // The state is outdated if snapshots were removed. It may be outdated if the
-  // caller was asked about unusual changes.
+  // The state is outdated if snapshots were removed. It may also be outdated if
+  // the caller was asked about unusual changes, because the answer can take a
+  // long time.
   const isCurrent = going.length === 0 && unusual.length === 0;
   const known = isCurrent ? state : undefined;
   const collected = await collectGarbage(store, lease, id, options, known);
@@ -351,9 +357,9 @@ async function pruneOnce(
 }
 
 /**
- * Applies a policy to the snapshots of a repository. `records` must contain all
- * of them. `stored` contains the lists of earlier prunes, if the caller has
- * read them.
+ * Applies a policy to the snapshots of a repository. `records` must contain the
+ * records of all snapshots. `stored` contains the lists of the snapshots that
+ * earlier prunes counted. Without `stored`, these lists are read.
  */
 async function judgeStored(
   store: Store,
@@ -383,9 +389,10 @@ async function judgeStored(
  * Asks the caller whether to remove snapshots in spite of unusual changes.
  *
  * @param unusual The unusual changes. If there are none, the caller is not
- * asked.
+ * asked, and no error is thrown.
  * @param options The options of the prune.
- * @throws {DeltarError} `unsafe` if the caller refuses.
+ * @throws {DeltarError} `unsafe` if the caller refuses, or if `onUnusual` is
+ * not set.
  */
 export async function checkUnusual(
   unusual: readonly Unusual[],
@@ -403,10 +410,11 @@ export async function checkUnusual(
 
 /**
  * Returns the list of counted snapshots for later prunes. It contains the
- * snapshots that the rules count. It also contains the snapshots that are in
- * all earlier lists, except for those that can no longer be brought back. The
- * rules may count a snapshot of the earlier lists again after it is brought
- * back, or after a forged snapshot that made it late is removed.
+ * snapshots that the rules count now. It also contains the snapshots that are
+ * in all earlier lists, except for those that can no longer be brought back.
+ * The rules may count a snapshot of the earlier lists again after the snapshot
+ * is brought back, or after the removal of a forged snapshot that prevented
+ * the rules from counting it.
  */
 function nextJudged(
   groups: readonly SnapshotGroup[],

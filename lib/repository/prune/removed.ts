@@ -116,24 +116,26 @@ export async function removeSnapshot(
   await storage.delete(recordName(id));
   try {
     if (await readIfThere(storage, noteName(REMOVED, id)) !== undefined) return;
-    // The note was deleted at the same time. If an `undelete` deleted the note,
-    // it is stored again. If a prune or purge deleted the note and then layers,
-    // the snapshot can no longer be brought back, so the note is not stored
-    // again.
+    // Another process has just deleted the note. If it was an `undelete`, the
+    // note is stored again. If it was a prune or purge that then deleted
+    // layers, the snapshot can no longer be brought back, so the note is not
+    // stored again.
     if (await missingLayer(storage, record) !== undefined) return;
   } catch (error) {
-    // An unneeded note does no harm. Without a note, the record could be lost.
+    // An unneeded note does no harm, but without the note, the record could be
+    // lost.
     await putRemoved(storage, removal).catch(() => {});
     throw error;
   }
-  // The `undelete` may have withdrawn the removal from the manifests, too.
+  // The `undelete` that deleted the note may also have withdrawn the removal
+  // from the manifests.
   await manifests?.removing([recordName(id)]);
   await putRemoved(storage, removal);
 }
 
 /**
- * Returns the name of a missing layer of a snapshot; `undefined` if the storage
- * has all layers.
+ * Returns the name of a missing layer of a snapshot; `undefined` if no layer is
+ * missing, or if there is no record.
  */
 async function missingLayer(
   storage: Storage,
@@ -182,12 +184,13 @@ export async function removePurged(
 }
 
 /**
- * Deletes removed records whose grace period is over. If a snapshot was brought
- * back and removed again since its removed record was read, its new removed
- * record is kept.
+ * Deletes removed records whose grace period is over. The removed record of a
+ * snapshot is kept if the snapshot was removed again after `expired` was read,
+ * or if a purge replaced the snapshot.
  *
  * @param storage The repository's storage.
- * @param expired The removed snapshots, as they were read.
+ * @param expired The removed snapshots whose grace period is over, as they were
+ * read.
  * @returns The ids of the snapshots whose removed record was kept.
  */
 export async function deleteExpired(
@@ -274,14 +277,14 @@ export async function restoreRecord(
   await run.begin();
   const storeAgain = () =>
     putRemoved(storage, { ...removed, time: Date.now() });
-  // The record is also stored if another `undelete` has stored it already, or
-  // if the stored record is damaged.
+  // A record that is already stored is replaced: another `undelete` may have
+  // stored it, or it may be damaged.
   await run.commitAs(recordName(id), removed.bytes, {
     replaces: true,
     onDead: async () => {
-      // The snapshot stays removed, unless a purge replaced it or its layers
-      // were deleted. Its grace period begins again, because its record existed
-      // for a short time.
+      // The record is about to be deleted again, so the removed record is
+      // stored with a new grace period. If a purge replaced the snapshot, or if
+      // a layer is missing, the snapshot can no longer be brought back.
       const now = await readRemoved(storage, id);
       if (now !== undefined && isReplaced(now)) return;
       if (await missingLayer(storage, removed.record) === undefined) {
@@ -289,8 +292,8 @@ export async function restoreRecord(
       }
     },
   });
-  // The snapshot may be removed again, or replaced by a purge, at the same time.
-  // The new removed record is kept.
+  // Another process may have removed the snapshot again, or a purge may have
+  // replaced it. In both cases, the new removed record is kept.
   const now = await readRemoved(storage, id);
   if (now !== undefined && isReplaced(now)) {
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
@@ -301,9 +304,10 @@ export async function restoreRecord(
   try {
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
   } catch (error) {
-    // If the snapshot was removed again, it may have neither a record nor a
-    // removed record. So the removed record is stored. If both exist, the
-    // snapshot counts as not removed.
+    // It is not known whether the record still exists. If the snapshot was
+    // removed again, it may have neither a record nor a removed record, so the
+    // removed record is stored. If both exist, the snapshot counts as not
+    // removed.
     await storeAgain().catch(() => {});
     throw error;
   }
@@ -315,7 +319,7 @@ export async function restoreRecord(
  * call of `undelete` was interrupted, the list can include a snapshot that is
  * not removed: one with a record in `snapshots/`.
  *
- * @throws {DeltarError} The error of a note that cannot be read.
+ * @throws {DeltarError} If a removed record cannot be read or is damaged.
  */
 export async function listRemoved(
   storage: Storage,
@@ -332,8 +336,8 @@ export async function listRemoved(
 
 /**
  * Searches for a missing layer of a removed snapshot. Returns `undefined` if
- * there is none, if the snapshot is no longer removed, or if a purge replaced
- * it.
+ * no layer is missing, if the snapshot is no longer removed, or if a purge
+ * replaced the snapshot.
  *
  * @param storage The repository's storage.
  * @param stored The removed record.
@@ -356,7 +360,7 @@ export async function findMissingLayer(
   const layer = await missingLayer(storage, record);
   if (layer === undefined) return undefined;
   // A prune deletes the removed record before it deletes the layers. If the
-  // record is gone, the missing layer is not an error.
+  // removed record no longer exists, the missing layer is not an error.
   if (await readIfThere(storage, name) === undefined) return undefined;
   const message =
     `the layer is missing, so the removed snapshot ${id} cannot ` +
@@ -382,7 +386,7 @@ function decodeRemoved(stored: Uint8Array, object: string): StoredRemoval {
   ) {
     throw new DeltarError(
       "corrupt",
-      "`record` is missing, or `id` differs from the id in the name",
+      "`record` is missing, or `id` differs from the id in the object's name",
       { object },
     );
   }

@@ -16,8 +16,9 @@ export interface KeptRange {
   /** The length of the range in bytes. */
   length: number;
   /**
-   * Called with the bytes of the range, if some of its contents are not needed.
-   * Returns bytes of the same length in which these contents are blanked.
+   * Called with the bytes of the range, if the range also has file contents
+   * that are not needed. Returns bytes of the same length in which these
+   * contents are overwritten.
    */
   change?: (bytes: Uint8Array) => Promise<Uint8Array>;
 }
@@ -54,8 +55,8 @@ export async function repackVolume(
   let at = 0;
   let next = 0;
   /**
-   * The bytes of the current range that were read so far, if the range is to be
-   * changed.
+   * The bytes of the current range that have been read so far. Empty if the
+   * range is copied without a change.
    */
   const held: Uint8Array[] = [];
   try {

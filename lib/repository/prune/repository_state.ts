@@ -85,9 +85,10 @@ export async function startState(
 /**
  * Reads the state of a repository. The order of the reads matters. Objects are
  * listed first, so that objects that are written later cannot become candidates
- * for deletion. Then the records are read, then the removed records, and then
- * the intents and the records of snapshots that were brought back in the
- * meantime. The marks can be read before or after the intents.
+ * for deletion. Then the records are read, then the removed records. Then the
+ * intents are read, and also the records of snapshots that were created or
+ * brought back in the meantime. The marks can be read before or after the
+ * intents.
  *
  * @param known The first part of the state, if the caller has read it and has
  * removed no snapshot since then.
@@ -192,8 +193,8 @@ export async function readRecords(
 }
 
 /**
- * Adds the records of new snapshots, and of snapshots that were brought back
- * between the reads of `records` and `removed`.
+ * Returns `records` and, in addition, the records of snapshots that were
+ * created or brought back since `records` was read and are not in `removed`.
  */
 async function withBroughtBack(
   store: Store,
@@ -208,8 +209,9 @@ async function withBroughtBack(
 }
 
 /**
- * Reads the records of removed snapshots. Must be called after the records of
- * the snapshots were read.
+ * Returns the removed snapshots that are not in `records`. `records` must have
+ * been read before the call, so that a snapshot that is removed in the meantime
+ * is also returned.
  */
 async function readRemoved(
   store: Store,

@@ -76,11 +76,12 @@ export interface RetentionPolicy {
  * A rule that keeps a snapshot: a rule of the policy, or one of these:
  *
  * - `newest`: the snapshot is the last counted snapshot of its directory, or
- *   the last counted safety snapshot. It is always kept.
+ *   the last counted safety snapshot. Both are always kept.
  * - `uncounted`: the rules do not count the snapshot, so it is kept in addition
- *   to the snapshots that they keep.
+ *   to the snapshots that the rules keep.
  * - `part`: another safety snapshot of the same operation is kept.
- * - `none`: the policy has no rules.
+ * - `none`: the policy has no rule for this kind of snapshot, ordinary or
+ *   safety.
  */
 export type KeepRule =
   | keyof RetentionPolicy
@@ -97,7 +98,7 @@ export interface KeepReason {
   text: string;
   /**
    * The position of the snapshot among the snapshots that the rule keeps,
-   * counted from 1 for the newest. Only for the rules `last`, `hourly`,
+   * counted from 1 for the newest. Present only for the rules `last`, `hourly`,
    * `daily`, `weekly`, `monthly` and `yearly`.
    */
   at?: number;
@@ -122,9 +123,9 @@ export interface Judgement {
    */
   isCounted: boolean;
   /**
-   * The id of a later, possibly forged snapshot because of which the rules do
-   * not count this snapshot. If the later snapshot is removed, the rules count
-   * this one again.
+   * The id of a later, possibly forged snapshot that prevents the rules from
+   * counting this snapshot. After the later snapshot is removed, the rules
+   * count this snapshot again.
    */
   lateBy?: string;
 }
@@ -145,17 +146,17 @@ export interface JudgeOptions {
   /**
    * The lists of the snapshots that earlier prunes counted. A snapshot is kept
    * and not counted if a list has a later snapshot of the same directory, but
-   * lacks this snapshot or has it with another time. Default: none.
+   * lacks this snapshot or has it with a different time. Default: no lists.
    */
   judged?: readonly Judged[];
 }
 
 /**
  * Applies a policy to the snapshots of each directory of each machine. The last
- * counted snapshot of a directory is always kept, and so is its last counted
- * safety snapshot. An empty policy keeps all snapshots. A snapshot without a
- * machine belongs to every machine that has snapshots of its directory, and is
- * kept if it is kept for one of them.
+ * snapshot of a directory that the rules count is always kept, and so is the
+ * last safety snapshot that they count. An empty policy keeps all snapshots. A
+ * snapshot without a machine belongs to every machine that has snapshots of its
+ * directory, and is kept if it is kept for one of them.
  *
  * Ages are relative to the newest snapshot of the directory. Hours, days and
  * longer periods are those of the local time zone.
@@ -164,13 +165,13 @@ export interface JudgeOptions {
  * if one of these conditions is met:
  *
  * - `isTrusted` returns false for it;
- * - it is late: the parents of later snapshots, or `judged`, show that it
- *   appeared after a snapshot of the directory that sorts after it;
+ * - it is late: the parents of later snapshots, or `judged`, show that it was
+ *   added after a snapshot of the directory whose id sorts after its own;
  * - its time is not plausible: it is more than two hours ahead of the clock, or
  *   more than two hours out of the order in which the snapshots were taken.
  *
- * Unless the policy is empty, such a snapshot is kept in addition to the
- * snapshots that the rules keep.
+ * A snapshot that is not counted is kept in addition to the snapshots that the
+ * rules keep.
  *
  * @example Keep one snapshot of each day
  * ```ts
@@ -205,7 +206,7 @@ export function judge(
 /**
  * Applies a policy to snapshots that `groupSnapshots` has grouped. See `judge`.
  *
- * @param records The snapshots, in the order of the returned decisions.
+ * @param records The snapshots. The decisions are returned in the same order.
  * @param groups The groups of these snapshots.
  * @param policy The rules.
  */
@@ -391,7 +392,7 @@ export function groupSnapshots(
     const extra = sorted.filter((one) => !isCounted.has(one)).map((record) => {
       const why = late.get(record);
       const reason = !isOfTrusted.has(record)
-        ? "not of a trusted machine"
+        ? "not taken by a trusted machine"
         : why?.kind === "first"
         ? "falsely claims to be the first of its directory"
         : why !== undefined
@@ -478,7 +479,8 @@ function judgeTaken(
 /**
  * Applies a policy to the safety snapshots of a directory.
  *
- * @param taken The ordinary snapshots of the directory.
+ * @param taken The ordinary snapshots of the directory. They are needed because
+ * the ages are relative to the newest snapshot, ordinary or safety.
  */
 function judgeSaved(
   { all, counted, extra }: CountedSnapshots,
@@ -493,7 +495,7 @@ function judgeSaved(
     return;
   }
   for (const { record } of counted.slice(0, 1)) {
-    keep(record, "newest", "undoes the last restore into its directory");
+    keep(record, "newest", "needed to undo the last restore to its directory");
   }
   const newest = [...taken.counted.slice(0, 1), ...counted.slice(0, 1)]
     .reduce((newest, { time }) => Math.max(newest, time), -Infinity);
@@ -526,7 +528,7 @@ function keepParts(
     if (kept.has(firstOf(record)) && !reasons.has(record)) {
       reasons.set(record, [{
         rule: "part",
-        text: "part of the undo of a restore",
+        text: "belongs to another safety snapshot that is kept",
       }]);
     }
   }

@@ -61,10 +61,11 @@ const VERSION = 1;
 
 /**
  * Returns the maximum size in a repository's settings, in bytes, or `undefined`
- * if the settings have no maximum.
+ * if there are no settings or they have no maximum size.
  *
- * @throws {DeltarError} `corrupt`, `truncated` or `limit` if the settings are
- * damaged; `unsupported` if this version of deltar does not know their version.
+ * @throws {DeltarError} `corrupt` or `truncated` if the settings are damaged;
+ * `limit` if they are too large; `unsupported` if this version of deltar does
+ * not know their version.
  */
 export async function readBudget(
   storage: Storage,
@@ -82,8 +83,9 @@ export async function readBudget(
 }
 
 /**
- * Returns the id in the name of a settings object, or `undefined` if the time
- * in the id is not plausible. Such settings are ignored.
+ * Returns the id in the name of a settings object; `undefined` for any other
+ * name, or if the time in the id is not plausible. Settings with such a time
+ * are ignored.
  */
 function settingsId(name = ""): string | undefined {
   const id = idOfNote(LATER_SETTINGS, name);
@@ -136,8 +138,9 @@ export async function fitBudget(
   if (before <= maxSize) return result;
   const id = newId(Date.now(), Math.random());
   {
-    // The lease is released at the end of this block, because its object adds
-    // to the size of the repository.
+    // The object of the lease is part of the size of the repository. So the
+    // lease is released at the end of this block, before the final size is
+    // determined.
     await using lease = await Lease.take(storage, id, {
       ...all,
       onWait: (holder) => options.onProgress?.(waitsFor(holder, all)),
@@ -169,9 +172,9 @@ async function sizeOf(storage: Storage): Promise<number> {
 
 /**
  * Returns the snapshots to remove to free at least `excess` bytes. The number
- * of freed bytes is an estimate. It includes the garbage and the snapshots that
- * were removed earlier. If too few snapshots may be removed, fewer bytes are
- * freed.
+ * of freed bytes is an estimate. It includes the bytes of garbage and of
+ * snapshots that were removed earlier. If not enough snapshots can be removed,
+ * all that can be removed are returned.
  */
 async function chooseGoing(
   store: Store,
@@ -213,12 +216,12 @@ async function chooseGoing(
 
 /**
  * Returns the snapshots that may be removed to save space, each with its
- * position in the order of removal, from 1. Snapshots that are close to the
- * next snapshot, relative to their age, come first, so that the gaps between
- * older snapshots become larger. Snapshots that a user labelled come last. The
- * last snapshot and the last safety snapshot of a directory are never removed,
- * even if the rules do not count them. The last snapshot and the last safety
- * snapshot that the rules count are also kept.
+ * position in the order of removal, counted from 1. Snapshots that are close to
+ * the next newer one, relative to their age, come first, so that the gaps
+ * between older snapshots become larger. Snapshots that a user labelled come
+ * last. The last snapshot and the last safety snapshot of a directory are never
+ * removed, even if the rules do not count them. The last snapshot and the last
+ * safety snapshot that the rules count are never removed, either.
  */
 export function thinningOrder(
   groups: readonly SnapshotGroup[],
@@ -245,9 +248,9 @@ export function thinningOrder(
 
 /**
  * Returns the snapshots of one group in the order of removal, each with its
- * gap: the time to the next snapshot, divided by the time to the newest one. The
- * newest snapshot and the newest snapshot that the rules count are never
- * removed.
+ * gap: the time from the snapshot to the next newer one that is left, divided
+ * by the time from the snapshot to the newest one. The newest snapshot and the
+ * newest snapshot that the rules count are never removed.
  *
  * @param list The snapshots.
  * @param isLabelled Whether to return the snapshots that a user labelled, or

@@ -13,9 +13,10 @@ interface Range {
 
 /**
  * Returns whether the new volume of a move has the same bytes in the moved
- * ranges as the old volume, which must still exist. Both volumes are read. A
- * prune must check this before it deletes the old volume of a move, because
- * anyone who can add objects can store a false move.
+ * ranges as the old volume. Returns false if one of the volumes is damaged or
+ * missing. Reads the moved ranges of both volumes. A prune must check a move
+ * before it deletes the old volume, because anyone who can add objects can
+ * store a false move.
  *
  * @param storage The repository's storage.
  * @param move The move.
@@ -37,7 +38,9 @@ export async function isTrueMove(
   }
 }
 
-/** Returns the SHA-256 of the concatenated ranges of a volume, in hexadecimal. */
+/**
+ * Returns the SHA-256 of the concatenated ranges of a volume, in hexadecimal.
+ */
 async function sumOf(
   storage: Storage,
   name: string,

@@ -5,8 +5,9 @@ import { restoreRecord } from "./removed.ts";
 
 /**
  * Brings a removed snapshot back. In an encrypted repository, the manifests
- * then no longer list its record as removed, so that `verifySealed` reports the
- * record if it is lost later. If the call is interrupted, it can be repeated.
+ * then no longer list the snapshot's record as removed, so `verifySealed`
+ * reports the record if it is lost later. If the call is interrupted, it can be
+ * repeated.
  *
  * @param store The repository.
  * @param id The id of the snapshot.
@@ -21,9 +22,9 @@ export async function undeleteSnapshot(
   const { storage, manifests } = store;
   if (manifests === undefined) return await restoreRecord(store, id, signal);
   const name = recordName(id);
-  // If another process removes the snapshot at the same time, it lists the
-  // record in another manifest, which must be kept. So only the manifests that
-  // exist before the record is stored are replaced.
+  // If another process removes the snapshot at the same time, that process
+  // lists the record as removed in another manifest, which must be kept. So
+  // only the manifests that exist before the record is stored are replaced.
   const removals = await manifests.removalsOf(
     name,
     async (signer) => await store.trustOfSigner(signer) === "trusted",

@@ -9,8 +9,8 @@ import type { CountedSnapshots, SnapshotGroup } from "./retention.ts";
  * - `flood`: there are unusually many new snapshots, and at least half of the
  *   snapshots that the rule `last` kept before them would be removed. Under a
  *   size limit, at least half of all snapshots before them would be removed.
- * - `emptied`: the number of files in the newest snapshot is less than a tenth
- *   of the number in an earlier one.
+ * - `emptied`: the newest snapshot has less than a tenth as many files as an
+ *   earlier snapshot.
  */
 export type Unusual = Flood | Emptied;
 
@@ -41,8 +41,8 @@ export interface Emptied {
   /** The number of files in the newest snapshot. */
   files: number;
   /**
-   * The largest number of files in the other new snapshots and in the last
-   * snapshot before them.
+   * The largest number of files in any one of the other new snapshots and the
+   * last snapshot before them.
    */
   before: number;
 }
@@ -71,9 +71,9 @@ const MAX_DECREASE = 10;
 const MIN_FILES = 10;
 
 /**
- * The minimum value of the usual number of snapshots within a day, as long as
- * no snapshot of a directory is a day older than the newest one. Until then,
- * the usual number is not known.
+ * The minimum of `Flood.usual` as long as no earlier snapshot of the directory
+ * is at least a day older than the newest one. During this time, the actual
+ * usual number of snapshots within a day is not known.
  */
 const MIN_USUAL_AT_FIRST = 7;
 
@@ -145,7 +145,7 @@ function findFlood(
   const yesterday = counted[0].time - DAY_MS;
   // Several prunes on one day may each have removed only a few snapshots. So
   // the snapshots that are at least a day older than the newest one are also
-  // compared with the kept snapshots, even if they were removed.
+  // compared with the kept snapshots, even if an earlier prune removed them.
   const lost = Math.max(
     lostOf(known.filter(({ id }) => live.has(id)).slice(0, last), staying),
     last === Infinity ? 0 : lostOf(

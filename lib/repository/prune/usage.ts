@@ -22,8 +22,9 @@ export type Rank = number;
 /** The rank of objects that no tree needs. */
 export const NEVER: Rank = -Infinity;
 /**
- * The rank of trees that a purge replaced. Some of their objects may be missing
- * if the purge was interrupted.
+ * The rank of the trees of removed snapshots that can no longer be brought
+ * back: a purge replaced them, or some of their layers are missing. Other
+ * objects of these trees may be missing, too.
  */
 export const REPLACED: Rank = 0.5;
 /** The rank of trees that are not removed. */
@@ -37,7 +38,7 @@ export interface Root {
   rank: Rank;
 }
 
-/** The frames of a volume that files need, with their ranks. */
+/** The ranges of a volume that files need, with their ranks. */
 export interface VolumeUse {
   /**
    * The size and SHA-256 of the volume, as a layer or a move records them.
@@ -70,8 +71,8 @@ export interface UsageOptions {
    */
   onLayer?: (done: number, all: number) => void;
   /**
-   * Called for each line of a layer that is visible in at least one tree, with
-   * the line, the highest rank of those trees, and the record of the layer.
+   * Called for each line that is visible in at least one tree, with the line,
+   * the highest rank of those trees, and the record of the line's layer.
    */
   onLine?: (line: LayerLine, rank: Rank, layer: LayerRecord) => void;
   /** The signal that ends the work with an error of code `aborted`. */
@@ -102,9 +103,9 @@ interface Showing {
 
 /**
  * Finds the objects that trees need: their layers, and the volumes of the
- * entries that are visible in any tree. Trees share their lower layers. Each
- * layer is read once, part by part, while the paths of the layers above it are
- * in memory.
+ * entries that are visible in any tree. Several trees can share their lower
+ * layers. Each layer is read once, part by part, while the paths of the layers
+ * above it are in memory.
  *
  * @param roots The trees, with their ranks.
  * @param options Callbacks that read layers and report the progress, and a
@@ -171,8 +172,8 @@ function* upperFirst(nodes: Iterable<Node>): Generator<LayerRecord> {
 
 /**
  * Builds nodes from the layers of all roots. Roots share the nodes of their
- * common lower layers. Returns the nodes of the first layers, and the total
- * number of layers.
+ * common lower layers. Returns the nodes of the first layers, and the number of
+ * all nodes.
  */
 function plant(roots: readonly Root[]): { firsts: Node[]; count: number } {
   const firsts = new Map<string, Node>();
@@ -196,8 +197,9 @@ function plant(roots: readonly Root[]): { firsts: Node[]; count: number } {
 }
 
 /**
- * Merges the visibility of paths in trees that share a lower layer. A path is
- * visible if it is visible in any of these trees.
+ * Merges `other` into `into`. Both are the visibility of paths in trees that
+ * share a lower layer. After the merge, a path is visible if it is visible in
+ * any of these trees.
  */
 function merge(into: Showing, other: Showing): void {
   const rank = Math.max(into.rank, other.rank);

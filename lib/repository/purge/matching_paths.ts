@@ -24,7 +24,7 @@ interface Search {
 export interface Matched {
   /** The given paths, and the paths that match a pattern. */
   paths: string[];
-  /** The patterns that match no path. */
+  /** The patterns that match no path in the searched snapshots. */
   unmatched: string[];
 }
 
@@ -34,7 +34,7 @@ export interface Matched {
  * inside another matching path is omitted.
  *
  * @param store The repository.
- * @param found The snapshots to search.
+ * @param found The records of the snapshots, and the removed snapshots.
  * @param paths The given paths.
  * @param options The options of the purge, with the patterns.
  */

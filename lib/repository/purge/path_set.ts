@@ -24,14 +24,16 @@ export class PathSet {
     return this.list.length === 1 ? this.list[0] : "";
   }
 
-  /** Returns whether a path is one of the paths, or inside one of them. */
+  /**
+   * Returns whether the set contains a path, or a folder that the path is in.
+   */
   includes(path: string): boolean {
     return this.around(path).length > 0;
   }
 
   /**
-   * Returns the paths of the set that are equal to a path or are a folder above
-   * it, from the outermost to the innermost.
+   * Returns the paths of the set that are equal to `path` or are folders above
+   * `path`, from the outermost to the innermost.
    */
   around(path: string): string[] {
     const found = this.#paths.has("") ? [""] : [];

@@ -9,11 +9,11 @@
  * stored as deltas of purged content.
  *
  * `replace.ts` makes new snapshots without the paths. It rewrites each layer
- * that has an entry of the paths, once for all snapshots that share the layer,
- * and stores the dependent files again. The new records are stored last. Only
- * then are the old snapshots removed, with a note in `removed/` that names the
- * paths. Snapshots with such a note cannot be brought back, and prunes keep
- * these notes.
+ * that has an entry of the paths, once for all snapshots that share the layer.
+ * It also stores the files that depend on purged content again. The new records
+ * are stored last. Only then are the old snapshots removed, with a note in
+ * `removed/` that names the paths. Snapshots with such a note cannot be brought
+ * back, and prunes keep these notes.
  *
  * `scrub.ts` deletes the contents. It finds the volumes of the purged files in
  * the trees of the replaced snapshots. It also reads all other volumes, because
@@ -21,8 +21,8 @@
  * volumes that no tree names. A volume with purged contents is deleted if
  * nothing else needs it. Otherwise, it is rewritten without the frames that
  * nothing needs. In a frame with both needed and purged contents, the purged
- * contents are blanked, and the frame keeps its length. So a move can name the
- * new volume, as after a prune.
+ * contents are overwritten, and the frame keeps its length. So a move can name
+ * the new volume, as after a prune.
  *
  * A purge can run at the same time as snapshots, because it follows the rules
  * of a prune: it holds the lease, removes records first, stores a mark, and
@@ -77,16 +77,17 @@ export interface PurgeOptions extends SignalOptions {
   place?: string;
   /**
    * Patterns in gitignore's syntax. If a path in one of the snapshots that
-   * `from` selects matches a pattern, the path is purged from all of them. A
-   * pattern with a `/` before its end is compared with whole paths, relative to
-   * `place`. Any other pattern is compared with the names of files and folders.
-   * Default: none.
+   * `from` selects matches a pattern, the path is purged from all of these
+   * snapshots. A pattern with a `/` before its end is compared with whole
+   * paths, relative to `place`. Any other pattern is compared with the names of
+   * files and folders. Default: no patterns.
    */
   patterns?: readonly string[];
   /**
    * The ids of the snapshots to purge the paths from. Removed snapshots,
    * including those that an interrupted purge has replaced, can be named by the
-   * beginning or end of their ids. Default: all snapshots.
+   * beginning or end of their ids. Default: all snapshots, including removed
+   * ones.
    */
   from?: readonly string[];
   /**
@@ -102,7 +103,8 @@ export interface PurgeOptions extends SignalOptions {
   quick?: boolean;
   /**
    * Called with the plan before anything is changed. Returns whether to
-   * continue. By default, the purge always continues.
+   * continue. If it returns false, the purge ends with an error of code
+   * `aborted`. By default, the purge always continues.
    */
   onPlan?: (plan: PurgePlan) => boolean | Promise<boolean>;
   /**
@@ -112,8 +114,8 @@ export interface PurgeOptions extends SignalOptions {
   onProgress?: (progress: PurgeProgress) => void;
   /**
    * The time for which a prune, rekey or purge without a heartbeat is watched
-   * before it is considered dead, in milliseconds. Default: 45 seconds, three
-   * heartbeats.
+   * before it is considered dead, in milliseconds. Default: 45 seconds, which
+   * is three heartbeat intervals.
    */
   patience?: number;
 }
@@ -161,13 +163,16 @@ export interface PurgePlan {
   missing: string[];
   /** The patterns that match no path in the searched snapshots. */
   unmatched: string[];
-  /** The number of different contents that are purged. */
+  /** The number of different contents of the purged files. */
   contents: number;
-  /** The total size of the purged contents before compression, in bytes. */
+  /**
+   * The total size of the different contents of the purged files before
+   * compression, in bytes.
+   */
   bytes: number;
   /**
-   * The other files that have purged content. These files are kept, and so is
-   * their content.
+   * The kept files that have the same content as a purged file. Their content
+   * stays in the repository.
    */
   others: SameContent[];
   /**

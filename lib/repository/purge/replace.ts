@@ -67,13 +67,14 @@ const DETAIL = "purged";
 
 /**
  * Replaces snapshots with snapshots that do not have the purged paths. First,
- * all new objects are stored, then the new records, the oldest first. Then the
- * old snapshots are removed.
+ * the new layers and volumes are stored, then the new records, the oldest
+ * first. Then the old snapshots are removed.
  *
  * @param store The repository.
- * @param lease The lease, which is checked before snapshots are removed.
+ * @param lease The lease. It is checked before the new records are stored, and
+ * before the old snapshots are removed.
  * @param found The state of the repository.
- * @param surveyed The snapshots to replace.
+ * @param surveyed The snapshots and files that the purge affects.
  * @param options The options of the purge.
  * @returns The replaced snapshots, with their replacements.
  */
@@ -97,7 +98,7 @@ interface Rewrite {
   paths: PathSet;
   /** Whether the new layer omits files with purged content. */
   losesContents: boolean;
-  /** The paths that the new layer lists as skipped. */
+  /** The purged paths that the new layer lists as skipped. */
   skipped: Set<string>;
   /** Whether this is the first layer of its trees. */
   isFirst: boolean;
@@ -112,7 +113,7 @@ class Replacing {
   readonly #found: RepositoryState;
   /** The ids of the replacements, by the id of the replaced snapshot. */
   readonly #by = new Map<string, string>();
-  /** The SHA-256 of the new records, by id. */
+  /** The SHA-256 of each new record, in hexadecimal, by snapshot id. */
   readonly #sums = new Map<string, string>();
   /** The layers to rewrite, by the keys that `#variantOf` returns. */
   readonly #rewrites = new Map<string, Rewrite>();
@@ -123,8 +124,8 @@ class Replacing {
    */
   readonly #again = new Map<string, Map<string, TreeFileEntry>>();
   /**
-   * Whether layers have entries in purged paths. Each key identifies a layer
-   * and the paths.
+   * Whether each examined layer has lines for purged paths. The keys identify
+   * the layer and the set of paths.
    */
   readonly #haveEntries = new Map<string, boolean>();
 
@@ -157,7 +158,8 @@ class Replacing {
       left.push(target);
     }
     for (const target of left) await this.#planLayers(target);
-    // Prunes keep the objects of the runs that an intent lists in `reuses`.
+    // The names of the new layers contain ids other than the id of this run.
+    // The intent lists these ids in `reuses`, so that prunes keep the layers.
     const reuses = [...this.#rewrites.values()]
       .map(({ name }) => idOfObject(name) as string);
     await using writer = new SnapshotWriter(this.#store, {
@@ -233,7 +235,10 @@ class Replacing {
     return false;
   }
 
-  /** Adds to `#rewrites` the layers of a snapshot that must be rewritten. */
+  /**
+   * Determines which layers of a snapshot must be rewritten, and adds them to
+   * `#rewrites`.
+   */
   async #planLayers(target: Target): Promise<void> {
     const { record, paths } = target;
     const { dependents, layersWithContents } = this.#survey;
@@ -267,9 +272,10 @@ class Replacing {
   }
 
   /**
-   * Returns whether a snapshot loses all files with purged content. Snapshots
-   * outside the option `from` keep these files, even if they are replaced
-   * because they depend on purged content.
+   * Returns whether all files with purged content are purged from a snapshot.
+   * This requires the option `all`. A snapshot that the option `from` does not
+   * select keeps these files, even if the snapshot is replaced because it
+   * depends on purged content.
    */
   #losesContents({ record: { id } }: Target): boolean {
     const { all = false, from } = this.#options;
@@ -473,8 +479,8 @@ class Replacing {
 }
 
 /**
- * Returns the id of the original snapshot: the id in the field `repairs` of a
- * record or, if the record replaced no other, its own id. Retention rules treat
+ * Returns the id of the original snapshot: the value of the field `repairs` or,
+ * if the record has no such field, the id in the record. Retention rules treat
  * a replacement like the original snapshot.
  */
 function originalOf({ id, repairs = id }: SnapshotRecord): string {
@@ -522,7 +528,7 @@ async function hasSameTree(
   return (await others.next()).done === true;
 }
 
-/** Returns the counts of a tree without some of its entries. */
+/** Returns the counts of a snapshot minus the counts of its purged entries. */
 function without(
   counts: SnapshotCounts,
   tally: EntryTally,

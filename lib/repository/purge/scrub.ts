@@ -63,10 +63,10 @@ export interface Scrubbed {
   /** The number of bytes that were freed. */
   freed: number;
   /**
-   * The names of the objects that may still contain purged contents, because a
-   * run needs them or was interrupted, or because they are damaged or forged.
-   * The list also has the names of records that were stored during the purge
-   * and belong to snapshots with purged paths.
+   * The names of the objects that may still contain purged contents, because
+   * an unfinished run needs or has stored them, or because they are damaged or
+   * forged. The list also has the names of records that were stored during the
+   * purge and belong to snapshots with purged paths.
    */
   left: string[];
 }
@@ -105,10 +105,9 @@ export async function scrub(
 
 /**
  * Deletes the intents of prunes and purges that were interrupted while they
- * rewrote volumes. The id of such a run is the id of a mark. If a prune has
- * deleted the mark since then, the id is in the name of the new volume of a
- * move. When a suspended run continues, it finds that it has lost the lease and
- * its intent.
+ * rewrote volumes. The id of such a run is in the name of a mark or in the name
+ * of the new volume of a move. If a run was only suspended, it fails when it
+ * continues, because it has lost the lease and its intent.
  */
 async function endDeadRuns(
   { storage }: Store,
@@ -203,8 +202,8 @@ class Scrubbing {
       },
     });
     applyMoves(usage, found.moves, found.stored);
-    // If a prune was killed after it stored a move, both the old and the new
-    // volume exist. So both are purged.
+    // If a prune was killed after it stored a move, the old volume may still
+    // exist. So both the old and the new volume are purged.
     const purged = new Set(
       pieces.flatMap((piece) => [
         piece.reference.volume,
@@ -240,8 +239,8 @@ class Scrubbing {
         onProgress?.({ phase: own, done, all });
       },
     });
-    // The layers are deleted last, because a later purge needs them to find the
-    // volumes.
+    // The layers are deleted last. If this purge is interrupted, the next purge
+    // needs them to find the volumes.
     const isLayer = (name: string) => name.startsWith(TREES);
     const all = [...going].filter((name) => !isSpared(name));
     await work.delete(all.filter((name) => !isLayer(name)));
@@ -263,7 +262,10 @@ class Scrubbing {
     };
   }
 
-  /** Adds to `#left` the layers of replaced snapshots that runs build on. */
+  /**
+   * Adds to `#left` each layer that belongs to a replaced snapshot and that a
+   * run builds on.
+   */
   #findRuns(): void {
     const needed = new Set(
       rootsOfRunningWork(this.#found)
@@ -321,8 +323,8 @@ class Scrubbing {
   }
 
   /**
-   * Reads the checkpoints of interrupted runs. Adds to `purged` the volumes
-   * with purged paths.
+   * Reads the checkpoints. Adds to `purged` the volumes for which a checkpoint
+   * lists a purged path.
    *
    * @returns The volume of each checkpoint, by the name of the checkpoint.
    */
@@ -410,7 +412,8 @@ class Scrubbing {
       const use = usage.volumes.get(name);
       if (this.#running.has(idOfObject(name) ?? "")) this.#left.add(name);
       else if (use === undefined || !(use.rank > 0)) going.add(name);
-      // If no layer records a needed volume, a layer or move may be forged.
+      // A volume is kept if it is needed but no layer or move records its
+      // SHA-256, because then a layer or move may be forged.
       else if (use.record === undefined) this.#left.add(name);
       else shared.set(name, use);
     }
@@ -437,7 +440,8 @@ class Scrubbing {
   /**
    * Returns the positions of the needed contents in the ranges of volumes. The
    * keys of the outer map are the names of the volumes, and those of the inner
-   * maps are the offsets of the ranges. Offsets and positions are in bytes.
+   * maps are the offsets of the ranges in the volume, in bytes. A position is
+   * the offset of a content in the decompressed range, in bytes.
    */
   async #neededPositions(
     volumes: ReadonlyMap<string, unknown>,
@@ -491,13 +495,14 @@ class Scrubbing {
   }
 }
 
-/** Returns whether an error means that the stored object cannot be read. */
+/** Returns whether an error means that a stored object cannot be read. */
 function isUnreadable(error: unknown): boolean {
   return isDamage(error) || codeOf(error) === "unsupported";
 }
 
 /**
- * Returns the ranges of a volume to keep, with the contents to keep in them.
+ * Returns the needed ranges of a volume. If a range can have several contents,
+ * its callback `change` blanks those that are not needed.
  */
 function rangesOf(
   name: string,
@@ -510,7 +515,8 @@ function rangesOf(
   for (const [offset, { length }] of sorted) {
     const last = ranges.at(-1);
     if (last !== undefined && offset < last.offset + last.length) {
-      // Ranges overlap only if a layer is forged.
+      // Ranges overlap only if a layer is forged. They are kept unchanged, as
+      // a single range.
       last.length = Math.max(last.length, offset + length - last.offset);
       delete last.change;
       continue;

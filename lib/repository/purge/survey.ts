@@ -27,28 +27,31 @@ import { layerKey } from "../verify/family.ts";
 export interface Target {
   /** The record of the snapshot. */
   record: SnapshotRecord;
-  /** The removal, if the snapshot was removed and can be brought back. */
+  /** The removal of the snapshot; `undefined` if it is not removed. */
   removed: RemovedSnapshot | undefined;
   /** The requested paths, relative to the root of the snapshot. */
   paths: PathSet;
   /** The requested paths that the snapshot contains. */
   found: Set<string>;
-  /** The paths of other files in the snapshot that have purged content. */
+  /**
+   * The paths of the other files that are purged from the snapshot because
+   * their content is purged.
+   */
   same: string[];
   /** The counts of the purged entries. */
   purged: EntryTally;
 }
 
-/** A snapshot that a purge may replace. */
+/** A snapshot that a purge can replace. */
 type Candidate = Pick<Target, "record" | "removed">;
 
-/** A file with purged content that is not purged itself. */
+/** A kept file that has the same content as a purged file. */
 export interface SameContent {
   /** The path of the file. */
   path: string;
   /** The path of a purged file with the same content. */
   sameAs: string;
-  /** The id of a snapshot that has the file. Absent if it is not known. */
+  /** The id of a snapshot that has the file. Absent if unknown. */
   snapshot?: string;
 }
 
@@ -56,9 +59,9 @@ export interface SameContent {
 export interface Survey {
   /** The snapshots to replace, the oldest first. */
   targets: Target[];
-  /** The requested paths that none of the snapshots contains. */
+  /** The requested paths that no searched snapshot contains. */
   missing: string[];
-  /** The files that are kept and have purged content. */
+  /** The kept files that have the same content as purged files. */
   others: SameContent[];
   /**
    * The purged contents, by SHA-256: the size in bytes, and the path of a
@@ -70,7 +73,10 @@ export interface Survey {
    * content, by the key of their layer.
    */
   dependents: Map<string, TreeFileEntry[]>;
-  /** The keys of the layers that have files with purged content. */
+  /**
+   * The keys of the layers that have purged content in files outside the
+   * requested paths.
+   */
   layersWithContents: Set<string>;
 }
 
@@ -80,16 +86,18 @@ export function deletedPaths({ paths, found, same }: Target): string[] {
 }
 
 /**
- * Finds the snapshots that contain the paths, the other files with the same
- * content, and the files that are stored as deltas of the purged content.
+ * Finds the snapshots that contain the paths, the other files that have the
+ * content of purged files, and the files that are stored as deltas of the
+ * purged content.
  *
  * @param store The repository.
  * @param found The state of the repository.
  * @param paths The paths to purge.
  * @param options The options of the purge.
- * @throws {DeltarError} `unsupported` if a purged file has another name (hard
- * link) that is not purged, or if a path is the whole directory of a snapshot;
- * also the error of a layer that cannot be read.
+ * @throws {DeltarError} `unsupported` if a path is the whole directory of a
+ * snapshot, if a hard link to a purged file is not purged, or if the option
+ * `all` is set and a hard link is purged but its target is not; also the error
+ * of a layer that cannot be read.
  */
 export async function survey(
   store: Store,
@@ -169,25 +177,20 @@ class SurveyWork {
   readonly #storage: Storage;
   readonly #store: Store;
   readonly #options: PurgeOptions;
-  /** The snapshots that may be replaced. */
+  /** The snapshots that the purge can replace. */
   readonly #candidates: Candidate[];
   /** The snapshots that an unfinished purge has replaced. */
   readonly #replaced: { record: SnapshotRecord }[];
   /**
-   * The keys of the last pieces of purged files. A file that is kept is a delta
-   * of purged content if it has such a piece before its last piece.
+   * The key of the last piece of each purged file. If a kept file with other
+   * content has one of these pieces, it is stored as a delta of purged content.
    */
   readonly #pieces = new Set<string>();
-  /**
-   * The paths of files outside the requested paths that have purged content.
-   */
+  /** The paths of the other files with purged content. */
   readonly #same = new Set<string>();
-  /** The last entry whose content was added to `contents`. */
+  /** The file entry that was last passed to `#addContent`. */
   #last: TreeEntry | undefined;
-  /**
-   * The files outside the requested paths that have another name (hard link) in
-   * one of these paths, by path.
-   */
+  /** The kept files to which purged hard links refer, by path. */
   readonly #linked = new Map<string, SameContent>();
 
   constructor(
@@ -227,7 +230,7 @@ class SurveyWork {
           for (const one of around) found.add(requested.get(one) as string);
         }
         // The line may be a tombstone. Even then, the snapshot is a target,
-        // because a lower layer may have an entry of the path.
+        // because a lower layer may have an entry for the path.
         const target = this.#targetOf(candidate);
         target.paths = own;
         if (!isEntry(line)) return;
@@ -462,7 +465,8 @@ interface Group<T> {
 }
 
 /**
- * Groups the snapshots whose directories contain any of the requested paths.
+ * Groups the snapshots of the same directory. Omits a snapshot if none of the
+ * requested paths is in its directory.
  */
 function groupsOf<T extends { record: SnapshotRecord }>(
   snapshots: readonly T[],
@@ -491,7 +495,7 @@ function groupsOf<T extends { record: SnapshotRecord }>(
   return [...groups.values()].filter(({ own }) => own.list.length > 0);
 }
 
-/** Returns the snapshots that a purge may replace, the oldest first. */
+/** Returns the snapshots that a purge can replace, the oldest first. */
 export function candidatesIn(
   found: Pick<RepositoryState, "records" | "removed">,
 ): Candidate[] {
@@ -505,7 +509,10 @@ export function candidatesIn(
   ].sort((a, b) => a.record.id < b.record.id ? -1 : 1);
 }
 
-/** Returns the snapshots that an unfinished purge has replaced. */
+/**
+ * Returns the snapshots that an unfinished purge has replaced, except those
+ * with damaged records or missing layers.
+ */
 export function replacedIn(
   { removed }: Pick<RepositoryState, "removed">,
 ): { record: SnapshotRecord }[] {

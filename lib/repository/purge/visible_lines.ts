@@ -46,7 +46,7 @@ export async function visibleLines<T extends { record: SnapshotRecord }>(
 
 /**
  * Divides snapshots into groups that have at most `MAX_LAYERS_AT_ONCE` layers.
- * A single snapshot with more layers is also a group.
+ * A snapshot with more layers is a group of its own.
  */
 function* batchesOf<T extends { record: SnapshotRecord }>(
   snapshots: readonly T[],
@@ -107,8 +107,8 @@ class Merge {
   }
 
   /**
-   * Calls a function with the position of each snapshot in the list, and each
-   * of its visible lines.
+   * Calls a function with each visible line of each snapshot, and with the
+   * position of the snapshot in the list, from 0.
    */
   async run(onLine: (at: number, line: LayerLine) => void): Promise<void> {
     const all = this.#open;

@@ -72,8 +72,8 @@ export interface RekeyOptions extends SignalOptions {
   onProgress?: (progress: RekeyProgress) => void;
   /**
    * The time for which a prune, rekey or purge without a heartbeat is watched
-   * before it is considered dead, in milliseconds. Default: 45 seconds, three
-   * heartbeats.
+   * before it is considered dead, in milliseconds. Default: 45 seconds, which
+   * is three heartbeat intervals.
    */
   patience?: number;
 }
@@ -88,7 +88,10 @@ export interface RekeyProgress {
   done: number;
   /** The number of objects to replace; 0 in the phase `reading`. */
   all: number;
-  /** The total size of the objects that have been replaced so far, in bytes. */
+  /**
+   * The total size of the objects that have been replaced so far, in bytes; 0
+   * in the phase `reading`.
+   */
   bytes: number;
 }
 
@@ -327,9 +330,9 @@ class Rekey {
     check: () => Promise<void>,
     isSpared: (name: string) => boolean,
   ): Promise<void> {
-    // Objects are listed first. Then the intents are read, and then the
-    // manifests. So a run that no longer has an intent has already stored its
-    // manifests.
+    // The order matters: the objects are listed before the intents are read,
+    // and the manifests are read last. So if an object was listed and its run
+    // no longer has an intent, the manifests of the run are read here.
     const running = await this.#running();
     await manifests.load();
     const going = [...old].filter(([name]) =>
@@ -398,7 +401,10 @@ class Rekey {
     }
   }
 
-  /** Reads an object into memory and replaces its header. */
+  /**
+   * Reads an object into memory. Returns the object with a new header, ready to
+   * be stored.
+   */
   async #rewrapSmall(
     name: string,
     manifests: RekeyedManifests,
@@ -418,7 +424,10 @@ class Rekey {
     };
   }
 
-  /** Reads an object once to compute its new SHA-256, and again to store it. */
+  /**
+   * Reads an object to compute its SHA-256 with the new header. The returned
+   * `store` reads the object again.
+   */
   async #rewrapLarge(
     name: string,
     manifests: RekeyedManifests,
@@ -531,8 +540,8 @@ function recordOf(name: string, bytes: Uint8Array): ObjectRecord {
 }
 
 /**
- * Yields objects in batches that fit into memory. An object that is larger than
- * a batch is yielded alone.
+ * Yields objects in batches that fit into memory. An object of more than
+ * `MAX_BATCH_BYTES` is yielded alone.
  */
 function* batches(
   objects: readonly (readonly [string, number])[],
@@ -564,16 +573,16 @@ function isRekeyed(name: string): boolean {
 }
 
 /**
- * Returns whether a name is that of a holder or signer. Only a process that
- * changes the keys stores these objects.
+ * Returns whether an object describes a holder or signer. Only a process that
+ * changes the keys stores such objects.
  */
 function isAdministered(name: string): boolean {
   return name.startsWith(HOLDERS) || name.startsWith(SIGNERS);
 }
 
 /**
- * Returns whether an object belongs to a run or prune that is running or was
- * interrupted.
+ * Returns whether an object belongs to a run that is running or was
+ * interrupted. Intents and leases always belong to such a run.
  *
  * @param running The ids of the runs that are running or were interrupted.
  */

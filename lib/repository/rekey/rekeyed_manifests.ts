@@ -18,7 +18,7 @@ import {
  */
 const MAX_LINES = 1000;
 
-/** The repository whose objects are rewritten. */
+/** The repository to rekey. */
 export interface RekeyedRepository {
   /** The storage of the encrypted objects. */
   files: Storage;
@@ -27,7 +27,8 @@ export interface RekeyedRepository {
   /** The trusted key that signs manifests. */
   signer: SigningKey;
   /**
-   * Called with the signer of each manifest. Returns whether the signer is
+   * Called with the public key of the signer of each manifest, or with
+   * `undefined` if the manifest is not signed. Returns whether the signer is
    * trusted.
    */
   isTrusted: (signer: string | undefined) => Promise<boolean>;
@@ -51,7 +52,10 @@ export class RekeyedManifests {
   /** The names of the signed manifests that `list` stored. */
   readonly #stored = new Set<string>();
 
-  /** The results of `keyOf` for the objects that were replaced, by name. */
+  /**
+   * The SHA-256, size and name of each replaced object, as the text that
+   * `keyOf` returns, by name.
+   */
   readonly #replaced = new Map<string, string>();
   #isSettled = false;
 
@@ -121,16 +125,16 @@ export class RekeyedManifests {
   }
 
   /**
-   * Replaces trusted manifests with as few new ones as possible. Two kinds of
-   * manifests are replaced: those that list an outdated SHA-256 of an object
-   * and, if `list` stored more than one manifest, those that `list` stored. The
-   * new manifests are signed, and list everything else that the old ones list.
-   * If an object matches none of the lines that list it, all of these lines are
-   * kept, so that a verification reports the object. Does nothing if `list` has
-   * stored no manifest since the last call.
+   * Removes outdated lines from the trusted manifests: lines with a SHA-256
+   * that an object had before it was replaced. The manifests with such lines
+   * are replaced by new, signed manifests without these lines. If `list` has
+   * stored several signed manifests, they are merged, too. If no line for an
+   * object has its current size and SHA-256, all lines for the object are kept,
+   * so that a verification reports the object. Does nothing if `settle` was
+   * called before and `list` has stored no manifest since then.
    *
    * @param isAtWork Called with the name of an object. Returns whether the
-   * object may belong to a run that is still running.
+   * object belongs to an unfinished run. All lines for such an object are kept.
    * @throws {DeltarError} The error of the storage.
    */
   async settle(isAtWork: (name: string) => boolean): Promise<void> {

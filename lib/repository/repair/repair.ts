@@ -75,12 +75,16 @@ export interface RepairResult {
    */
   mended: string[];
   /**
-   * The names of the damaged objects that were copied or moved to `damaged/`.
+   * The names of the objects that were copied or moved to `damaged/`: damaged
+   * settings, records and notes, and the records of replaced or lost snapshots.
    */
   setAside: string[];
   /** The snapshots that were replaced. */
   replaced: ReplacedSnapshot[];
-  /** The ids of the snapshots without any readable entry. */
+  /**
+   * The ids of the snapshots that cannot be replaced, because they have no
+   * readable entry or because their record cannot be corrected.
+   */
   lost: string[];
 }
 
@@ -157,7 +161,8 @@ export async function repairRepository(
 }
 
 /**
- * Returns the ids of the snapshots that need a damaged object, oldest first.
+ * Returns the ids of the snapshots that need a damaged or missing layer or
+ * volume, oldest first.
  */
 function harmedSnapshots(damage: readonly Damage[]): string[] {
   const ids = damage
@@ -169,7 +174,7 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
 /**
  * Repairs settings or a note: copies the damaged object to `damaged/` and
  * replaces it with a corrected one. Settings that cannot be corrected are
- * created again. A note that cannot be corrected is only moved.
+ * created again. A note that cannot be corrected is moved to `damaged/`.
  */
 async function repairListing(
   store: Store,
@@ -198,8 +203,9 @@ async function repairListing(
 }
 
 /**
- * Returns the id of a repository whose settings are lost: the id in the key
- * file, the id in the newest record that has one, or a new id.
+ * Returns the id of a repository with lost settings: the id with which the
+ * repository was opened or, if it is unknown, the id of the repository in the
+ * newest record that names it. If no record names it, returns a new id.
  */
 async function idOf(store: Store): Promise<string> {
   if (store.id !== LOST_ID) return store.id;
@@ -225,8 +231,9 @@ async function repairRecord(
   }
   const { storage } = store;
   const bytes = await readDamaged(store, name);
-  // The record was removed during the repair, or it is undamaged and its
-  // SHA-256 differs from the `parentSha256` in another record.
+  // Nothing is corrected if the record was removed during the repair, or if it
+  // is undamaged and was reported only because its SHA-256 differs from the
+  // `parentSha256` in another record.
   if (bytes === undefined || await isWhole(storage, id)) return;
   const mended = mendBit(bytes);
   if (mended === undefined) {

@@ -27,7 +27,7 @@ import { streamEntries } from "../layers/tree_reader.ts";
 import { FileCheck } from "../verify/verify_files.ts";
 import { changedLines } from "../layers/write_tree.ts";
 
-/** The plan for a snapshot's entries. */
+/** The plan for the entries of a snapshot that is to be replaced. */
 interface Plan {
   /** The entries that stay as they are. */
   kept: TreeEntry[];
@@ -42,7 +42,7 @@ interface Plan {
 
 /**
  * Creates the replacement for a snapshot that cannot be read completely. The
- * replacement is the same snapshot without the lost files, which it lists as
+ * replacement has all entries that can be read, and lists the lost files as
  * skipped. Its id contains the same time as the id of the original.
  *
  * @param store The repository.
@@ -177,8 +177,8 @@ async function write(
 }
 
 /**
- * Adds the objects that entries refer to but that no readable frame of a layer
- * records. They are recorded with their current sizes and SHA-256.
+ * Adds to `objects`, with their current sizes and SHA-256, the volumes that
+ * entries refer to but that no readable frame of a layer lists.
  */
 async function nameUnnamed(
   storage: Storage,

@@ -8,7 +8,7 @@ import type {
 } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** A range of paths, in path order, whose entries are lost. */
+/** A range of paths in path order. The entries of these paths are lost. */
 export interface LostRange {
   /** The start of the range. No path in the range sorts before it. */
   from: string;
@@ -19,7 +19,7 @@ export interface LostRange {
   to?: string;
 }
 
-/** The readable part of a tree whose layers are damaged. */
+/** The readable part of a tree with damaged layers. */
 export interface SalvagedTree {
   /**
    * The entries that are known to be in the tree, and the folders above them,

@@ -2,8 +2,8 @@ import { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 /**
- * Finds free ids for snapshots that replace others. Such an id has the same
- * time as the id of the replaced snapshot.
+ * Finds free ids for the replacements of snapshots and layers. The id of a
+ * replacement has the same time as the id of the original.
  */
 export class SiblingIds {
   /**

@@ -14,12 +14,12 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 
-/** A piece in an undamaged volume, and the path under which it was stored. */
+/** A piece that was stored again, and the path under which it was stored. */
 type Stored = StoredPiece & { path: string };
 
 /**
- * Stores the readable content of damaged volumes again, and makes signatures
- * from content. Equal content is stored once, even if many files have it.
+ * Stores the content of files, and the signatures of large files, again in new
+ * volumes. Equal content is stored once, even if many files have it.
  */
 export class StoreAgain {
   /** The volumes that were written. */

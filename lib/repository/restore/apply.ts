@@ -39,8 +39,8 @@ export interface ApplyPlanOptions {
   /** Called after each step, with the error if the step failed. */
   onDone: (step: RestoreStep, error?: Error) => void;
   /**
-   * Whether entries are replaced and deleted even if they were not saved.
-   * Default: `false`.
+   * Whether entries are replaced and deleted even if they were not saved in a
+   * safety snapshot. Default: `false`.
    */
   isUnsaved?: boolean;
   /**
@@ -109,9 +109,9 @@ export class PlanApplier {
   readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
   /**
-   * The folders that this restore created, and the root if it was empty. Until
-   * the restore ends, the modes of the created folders keep other users out, so
-   * other processes are not expected to create files in them.
+   * The paths of the folders that this restore created, and the path of the
+   * target (`""`) if the target was empty or did not exist. `#makeRoom` assumes
+   * that no other process creates files in the created folders.
    */
   readonly #new = new Set<string>();
   /**
@@ -282,9 +282,10 @@ export class PlanApplier {
 
   /**
    * Returns whether a thread can write the file of a step, provided that this
-   * restore creates the file's folder. The file must be new, small and without
-   * extended attributes, and this disk must not treat the file's name as the
-   * name of another entry.
+   * restore creates the file's folder. The file must be new, small, stored as a
+   * single whole content, readable by its owner, and without extended
+   * attributes. This disk must not treat the file's name as the name of another
+   * new entry.
    */
   #isForThread(step: RestoreStep): step is SmallFileStep {
     const { path, action, entry } = step;
@@ -377,8 +378,8 @@ export class PlanApplier {
     }
     const single = [...files, ...folders]
       .filter((path) => isFew || !isPlain(path));
-    // A folder stays open while it is flushed, so a large number of folders is
-    // flushed one at a time.
+    // Each file or folder is open while it is flushed. To limit the number of
+    // open files, a large number of paths is flushed one at a time.
     const atOnce = single.length <= MAX_FLUSHES_AT_ONCE ? single.length : 1;
     await forEachConcurrent(single, atOnce, (path) => this.writer.sync(path));
   }
@@ -414,7 +415,8 @@ export class PlanApplier {
       }
       const writing = this.#try(step, () => this.#writeFile(entry))
         .finally(() => this.#writing.delete(path));
-      // The error is handled where all writes are awaited.
+      // `apply` awaits this write later and handles the error. Until then, this
+      // handler keeps the runtime from reporting an unhandled rejection.
       writing.catch(() => {});
       this.#writing.set(path, writing);
       return;
@@ -442,8 +444,9 @@ export class PlanApplier {
   }
 
   /**
-   * Returns the error for a new path that exists: this disk treats it as the
-   * path of another entry, or another process created it.
+   * Returns the error for a new path that already exists, because this disk
+   * treats the path as that of another new entry, or because another process
+   * created the path.
    */
   #taken(path: string): DeltarError {
     const key = this.#alike.get(path);
@@ -535,7 +538,7 @@ export class PlanApplier {
    * Prepares the creation, replacement or deletion of a path: checks the
    * existing entry, corrects the spelling of its name, and deletes a folder
    * that is replaced. Throws if the existing entry is not the one that was
-   * saved, or if another process created the path.
+   * saved, or if a path that the plan creates already exists.
    */
   #makeRoom(path: string): void {
     const step = this.#steps.get(path);
@@ -600,8 +603,9 @@ export class PlanApplier {
   }
 
   /**
-   * Throws if an entry is no longer the one that was saved, unless `isUnsaved`
-   * is `true`. Returns the current state of the entry.
+   * Returns the current state of the entry that a step changes. Throws if the
+   * entry is no longer the one that was saved. If `isUnsaved` is `true`, any
+   * entry of the kind that the plan found is accepted.
    */
   #checkSaved(step: RestoreStep): FileStat {
     const { path } = step;
@@ -630,9 +634,9 @@ export class PlanApplier {
 
   /**
    * Compares a large file with its saved content, so that `#checkSaved`, which
-   * is synchronous, need not read the file. A later change of the file changes
-   * its `ctime`, unless the file was changed very recently. In that case
-   * `#checkSaved` reads the file itself.
+   * is synchronous, need not read the file. A file that was changed very
+   * recently is not compared here, because another change might not give the
+   * file a different `ctime`. `#checkSaved` reads such a file itself.
    */
   async #checkLarge({ path, was }: RestoreStep): Promise<void> {
     const safety = this.#safety;
@@ -650,7 +654,8 @@ export class PlanApplier {
       const isSaved = this.#onDisk.hasContent(path, saved);
       if (await inTurns(isSaved, signal)) this.#checked.set(path, now);
     } catch {
-      // `#checkSaved` reads the file again and gets the same error.
+      // Unless the work was aborted, the error is ignored here, because
+      // `#checkSaved` reads the file again and throws the error.
       checkAborted(signal);
     }
   }
@@ -671,13 +676,15 @@ function isSameState(before: FileStat, now: FileStat): boolean {
  */
 function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
   // The `ctime` of a file with several names is not used, because deleting one
-  // of the names changes it.
+  // of the names changes the `ctime`.
   return before.ctime === now.ctime && before.links === 1 && isOld(now, time);
 }
 
 /**
  * Returns whether a file was last changed so long before a time that any change
  * after that time gives the file a different `ctime`.
+ *
+ * @param time The time in milliseconds since 1970.
  */
 function isOld({ ctime }: FileStat, time: number): boolean {
   return ctime < BigInt(time) * 1_000_000n - RACY_NANOSECONDS;
@@ -694,10 +701,11 @@ function changed(path: string): DeltarError {
 
 /**
  * Returns whether a file is flushed before it gets its name. The result is
- * `true` for files that replace an existing entry, and for files whose mode
- * does not allow their owner to read them, because these cannot be opened later
- * to flush them. All other files are flushed after the last step. If the
- * restore is interrupted before that, repeating the restore writes them again.
+ * `true` for files that replace an existing entry. It is also `true` for files
+ * whose mode does not allow their owner to read them, because the process might
+ * be unable to open such a file later to flush it. All other files are flushed
+ * after the last step. If the system crashes before this flush, repeating the
+ * restore writes the lost files again.
  */
 function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);
@@ -710,13 +718,14 @@ function isWritten(
 }
 
 /**
- * The number of frames that are requested in advance, so that they arrive while
- * other files are written. It is less than the number of frames that the reader
- * caches.
+ * The number of frames to request in advance, so that they arrive while other
+ * files are written. When this number is reached, the frames of further files
+ * are not requested yet. The number is less than the number of frames that the
+ * reader caches.
  */
 const MAX_FRAMES_AHEAD = 14;
 
-/** Requests frames before their files are restored. */
+/** Requests the frames of files before the files are restored. */
 class ReadAhead<Step> {
   readonly #steps: readonly Step[];
   readonly #request: (step: Step) => number;

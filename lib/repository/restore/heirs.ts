@@ -34,8 +34,8 @@ export class Heirs {
   }
 
   /**
-   * Returns what to restore for an entry: the entry itself or, for a hard link,
-   * the entry that it becomes.
+   * Returns what to restore for an entry: for a hard link, the result of
+   * {@linkcode ofLink}; for any other entry, the entry itself.
    *
    * @param entry The entry. A hard link must be passed after the entry that it
    * links to.
@@ -44,7 +44,12 @@ export class Heirs {
     return entry.kind === "hardlink" ? this.ofLink(entry) : entry;
   }
 
-  /** Returns the entry that a hard link becomes. See {@linkcode of}. */
+  /**
+   * Returns what to restore for a hard link: the link itself if the entry that
+   * it links to can be restored. Otherwise returns the linked entry under the
+   * path of the link or, if an earlier link has already taken the place of the
+   * linked entry, a hard link to that earlier link.
+   */
   ofLink(entry: HardLinkEntry): LinkableEntry | HardLinkEntry {
     const { path } = entry;
     let { target } = entry;

@@ -69,8 +69,9 @@ export interface ChangeStep {
   /**
    * The kind of change:
    *
-   * - `replace`: the existing entry has a different content, target or kind, or
-   *   is a hard link to a different file;
+   * - `replace`: the existing entry has a different content, target or kind, is
+   *   a hard link to a different file, or needs a `touch` that would also
+   *   affect its names outside the snapshot;
    * - `touch`: only the mode, time, owner or extended attributes differ, or the
    *   spelling of the name.
    */
@@ -80,10 +81,10 @@ export interface ChangeStep {
   /** The kind of the existing entry. */
   was: FileStat["kind"];
   /**
-   * The path as its folder spells it now, such as `file.TXT` for `File.txt` on
-   * a disk that ignores case. Absent if it differs from `path` only in Unicode
-   * normalization or not at all. The restore changes the spelling to that of
-   * `path`.
+   * The current path if its last name is spelled differently in `path`, such as
+   * `file.TXT` for `File.txt` on a disk that ignores case. The restore changes
+   * the spelling to that in `path`. Absent if the spellings are equal, or if
+   * the file system might change the new spelling back to the current one.
    */
   from?: string;
 }
@@ -98,7 +99,7 @@ export interface DeleteStep {
   entry?: undefined;
   /** The kind of the existing entry. */
   was: FileStat["kind"];
-  /** Absent, because only names of entries that stay can be respelled. */
+  /** Absent, because the name of a deleted entry is not respelled. */
   from?: undefined;
 }
 
@@ -113,7 +114,7 @@ export interface RestoreLeft {
   why: string;
 }
 
-/** A path that cannot be restored, and the error. */
+/** A path that cannot be restored completely, and the error. */
 export interface RestoreFailure {
   /** The path below the target; `.` for the target itself. */
   path: string;
@@ -125,8 +126,8 @@ export interface RestoreFailure {
    */
   restored?: true;
   /**
-   * Whether the path failed because the repository belongs to somebody else.
-   * With the option `trust`, the path is restored anyway.
+   * Whether the only reason for the failure is that the repository belongs to
+   * somebody else. With the option `trust`, this failure does not occur.
    */
   untrusted?: true;
 }
@@ -172,8 +173,8 @@ export interface TargetState {
   /** The entries to restore, in path order. */
   entries: readonly TreeEntry[];
   /**
-   * The paths of the entries that are restored only as folders above other
-   * entries.
+   * The paths of the folders that are in `entries` only because other entries
+   * in them are restored.
    */
   above: ReadonlySet<string>;
   /**
@@ -260,12 +261,16 @@ function pick(
 }
 
 /**
- * Returns an entry or, for a hard link to a path that is not chosen, the linked
- * entry under the link's path. Later links to the same entry are changed into
- * links to that path.
+ * Returns what to restore for a chosen entry. The first hard link to a path
+ * that is not chosen becomes the linked entry itself, under the path of the
+ * link. Later links to the same path become links to the first link. All other
+ * entries are returned unchanged.
  *
- * @param instead The replacements of linked paths that are not chosen, by the
- *   linked path. New replacements are added.
+ * @param entry The chosen entry.
+ * @param tree The snapshot's tree.
+ * @param chosen The entries that have been chosen so far, by path.
+ * @param instead The path of the first link, by the linked path. This function
+ * adds first links to the map.
  */
 export function withoutAbsentLink(
   entry: TreeEntry,
@@ -327,8 +332,8 @@ class Planner {
   /** The other names of each entry with hard links, by its first name. */
   readonly #groups: ReadonlyMap<string, readonly string[]>;
   /**
-   * The files, named pipes and devices that get a new inode, so their other
-   * names must be linked again.
+   * The paths of the files, named pipes and devices that get a new inode. Their
+   * other names must be linked again.
    */
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
@@ -340,13 +345,13 @@ class Planner {
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**
-   * The paths in `#alike` that this disk does not treat as an earlier path, by
-   * their keys.
+   * The paths in `#alike` that `#checkName` has accepted so far, by their keys.
+   * This disk treats no two of these paths as one path.
    */
   readonly #firsts = new Map<string, string[]>();
   /**
-   * The path of each entry whose name is spelled differently on the disk. The key
-   * is the path with the spelling on the disk.
+   * The path of each entry whose name is spelled differently on the disk. The
+   * key is the path with the spelling on the disk.
    */
   readonly #listed = new Map<string, string>();
   #blocked: string | undefined;
@@ -473,8 +478,9 @@ class Planner {
   }
 
   /**
-   * Returns whether a path, in any spelling, is among paths that are grouped by
-   * folded name.
+   * Returns whether this disk treats a path as one of the given paths.
+   *
+   * @param paths The paths, grouped by their folded form.
    */
   #isAmong(paths: ReadonlyMap<string, string[]>, path: string): boolean {
     return paths.get(foldName(path))?.some((other) =>
@@ -495,8 +501,10 @@ class Planner {
   }
 
   /**
-   * Returns a path as the wanted entries spell it. `path` is spelled as on the
-   * disk. A name without a wanted entry is not changed.
+   * Returns a path in the spelling of the wanted entries. The spelling of a
+   * name without a wanted entry is not changed.
+   *
+   * @param path The path in the spelling on the disk.
    */
   #asWanted(path: string): string {
     if (this.#listed.size === 0 || path === "") return path;
@@ -507,8 +515,8 @@ class Planner {
   }
 
   /**
-   * Returns the paths of entries that might be other spellings of the found
-   * paths, by folded name.
+   * Returns the paths of the wanted entries that might be other spellings of
+   * the found paths, grouped by their folded form.
    */
   #wantedLike(found: readonly { path: string }[]): Map<string, string[]> {
     const wanted = new Map<string, string[]>();
@@ -588,7 +596,7 @@ class Planner {
 
   /**
    * Returns the wanted mode, time and owner of the directory itself, or
-   * `undefined` if they need not be set or cannot be set.
+   * `undefined` if they are not restored or cannot be set.
    */
   #wantedRoot(): Metadata | undefined {
     const { root } = this.#wanted;
@@ -669,8 +677,9 @@ class Planner {
   }
 
   /**
-   * Plans the replacement of an existing entry of a different kind, which must
-   * be deleted first.
+   * Plans the replacement of an existing entry whose kind differs from the
+   * wanted kind. If the existing entry is a folder, also plans the deletion of
+   * its content.
    */
   #exchange(entry: TreeEntry, stat: FileStat): void {
     const { path } = entry;
@@ -739,8 +748,9 @@ class Planner {
   }
 
   /**
-   * Returns whether an earlier entry of the snapshot was found with the same
-   * inode. Otherwise, records the inode if it has several names.
+   * Returns whether an earlier entry of the snapshot was found at the same
+   * inode. If not, and if the inode has several names, records that this entry
+   * was found there.
    */
   #isClaimed({ path }: TreeEntry, stat: FileStat): boolean {
     if (stat.links === 1) return false;
@@ -832,7 +842,10 @@ class Planner {
     if (why !== undefined) throw refused(path, why);
   }
 
-  /** Records that an entry gets a new inode. */
+  /**
+   * Records that an entry gets a new inode, and adds the entry's size to the
+   * number of bytes to write. Does nothing for folders and links.
+   */
   #renew(entry: TreeEntry): void {
     if (!isLinkable(entry)) return;
     this.#renewed.add(entry.path);
@@ -920,8 +933,9 @@ function isSameMetadata(wanted: Metadata, stat: FileStat): boolean {
 }
 
 /**
- * Returns whether an existing entry has the wanted mode. On Windows, only the
- * write permission of files is compared, because Windows stores nothing else.
+ * Returns whether an existing entry has the wanted mode. The modes of symlinks
+ * are not compared. On Windows, only the write permission of files is compared,
+ * because Windows stores no other part of the mode.
  */
 function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
   if (kind === "symlink") return true;

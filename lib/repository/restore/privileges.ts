@@ -10,18 +10,20 @@ import { selectXattrs } from "../../tree/xattrs.ts";
 const SET_ID = 0o6000;
 
 /**
- * Removes privileges from an entry of a repository that belongs to somebody
- * else:
+ * Returns an entry without the following privileges, which are not trusted if
+ * the repository belongs to somebody else:
  *
  * - set-user-ID and set-group-ID bits;
  * - extended attributes of the namespaces `security` and `trusted`;
  * - if this process can change owners, an owner and group other than those of
- * this process or of the existing entry.
+ *   this process or of the existing entry. They are replaced by those of this
+ *   process.
  *
  * @param entry The entry of the snapshot.
- * @param stat The state of the existing entry.
- * @returns The entry without these privileges, and the names of the privileges.
- * If the entry has no privileges, the same entry is returned.
+ * @param stat The state of the existing entry; `undefined` if the path does not
+ * exist.
+ * @returns The entry without these privileges, and descriptions of the removed
+ * privileges. If the entry has none of them, the same entry is returned.
  */
 export function withoutPrivileges<Of extends Metadata>(
   entry: Of,

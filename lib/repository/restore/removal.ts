@@ -24,7 +24,7 @@ export interface RemovalPolicy {
    * its content.
    */
   readonly mayEmptyFolders: boolean;
-  /** Yields the paths to delete, in path order. */
+  /** Yields the paths that may be deleted, in path order. */
   removable(): Iterable<{ path: string; kind: FileStat["kind"] }>;
   /**
    * Returns why an entry must be kept although its folder is in the way of a
@@ -54,7 +54,8 @@ export interface RemovalOptions {
   /** The absolute paths of files and folders that are never deleted. */
   neverTouch: readonly string[];
   /**
-   * Called with each path that is kept although the snapshot does not have it.
+   * Called for each path that is kept although the snapshot does not have it,
+   * with the path and the reason.
    */
   onLeft: (left: RestoreLeft) => void;
 }
@@ -160,8 +161,8 @@ class RemovalByRules implements RemovalPolicy {
   }
 
   /**
-   * Returns a walker of the target that applies the present ignore files, with
-   * the options of the snapshot's rules.
+   * Returns the walker of the target. The walker has the options of the
+   * snapshot's rules, but reads the ignore files that are in the target now.
    */
   #present(): Walker {
     const { neverTouch } = this.#options;
@@ -183,8 +184,9 @@ class RemovalByRules implements RemovalPolicy {
 
   /**
    * Returns the reason why the snapshot would not contain a path even if the
-   * path had existed then: the snapshot skipped or excluded it, or its rules
-   * exclude it. Returns `undefined` if the snapshot would contain the path.
+   * path had existed at that time: the snapshot skipped or excluded the path or
+   * a folder above it, or the snapshot's rules exclude the path. Returns
+   * `undefined` if the snapshot would contain the path.
    */
   #whyLeftOut(path: string, kind: FileStat["kind"]): string | undefined {
     for (let at = path; at !== ""; at = parentPath(at)) {
@@ -203,7 +205,7 @@ class RemovalOfPaths implements RemovalPolicy {
   readonly mayEmptyFolders = true;
   readonly #onDisk: TargetDirectory;
   readonly #gone: ReadonlySet<string>;
-  /** The paths in `#gone`, by folded name, for disks that ignore case. */
+  /** The paths in `#gone`, grouped by their folded form. */
   #folded: Map<string, string[]> | undefined;
 
   constructor(onDisk: TargetDirectory, gone: ReadonlySet<string>) {
@@ -235,8 +237,8 @@ function reasonOf({ reason, detail }: Skipped): string {
 }
 
 /**
- * Returns the folder of an ignore file that could not be read; `undefined` for
- * all other skipped paths.
+ * Returns the folder that an ignore file applies to, if the file could not be
+ * read; `undefined` for all other skipped paths.
  */
 function folderOfRules(
   { path, reason }: Skipped,

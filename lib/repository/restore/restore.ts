@@ -276,7 +276,7 @@ function selectWanted(
 
 /**
  * Opens the target to read its state, calls `work` with the opened target, and
- * closes it.
+ * then closes the target.
  */
 async function withTarget<Result>(
   target: string,
@@ -289,7 +289,7 @@ async function withTarget<Result>(
       throw new DeltarError(
         "unsafe",
         "the target was replaced by a symlink while it was being opened; " +
-          "check who can write to the folder above it, and restore again",
+          "check who can write to the folder above the target, and restore again",
         {
           object: place,
         },
@@ -303,7 +303,8 @@ async function withTarget<Result>(
 
 /**
  * Returns a list of paths as a journal stores it: the list or, if its JSON has
- * 8,192 characters or more, the SHA-256 of the JSON.
+ * 8,192 characters or more, the SHA-256 of the JSON. Returns `null` if there is
+ * no list.
  */
 function briefly(
   paths: readonly string[] | undefined,

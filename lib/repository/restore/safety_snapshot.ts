@@ -50,14 +50,15 @@ import { isEntry } from "../layers/tree_reader.ts";
 import { changedLines } from "../layers/write_tree.ts";
 
 /**
- * A safety snapshot, with the states and contents of the entries that it saved.
+ * A safety snapshot, with the states of the saved entries and the checksums of
+ * their contents.
  */
 export interface Safety {
   /** The safety snapshot. */
   record: SnapshotRecord;
   /** The state of each path at the time when it was saved. */
   seen: ReadonlyMap<string, FileStat>;
-  /** The saved contents, by path. */
+  /** The size and SHA-256 of each saved content, by path. */
   contents: ReadonlyMap<string, ExpectedContent>;
   /**
    * The time at which the safety snapshot began, in milliseconds since 1970.
@@ -93,10 +94,10 @@ export interface SafetyOptions {
 }
 
 /**
- * Saves everything that a plan changes, overwrites or deletes: the existing
- * entries with their content, and the names of paths that do not exist yet.
- * Every file is read. Content that the basis already has is read back from the
- * repository, and stored again if it is missing or damaged there.
+ * Saves everything that an undo of a plan needs: the existing entries that the
+ * plan changes or deletes, with their content, and a list of the paths that the
+ * plan creates. Every file is read. Content that the basis already has is read
+ * back from the repository, and stored again if it is missing or damaged there.
  */
 export async function takeSafety(
   store: Store,
@@ -139,8 +140,8 @@ async function save(
     const packer = new DataPacker({
       writer: writer.volumes,
       ...packingAgainst(parentOf(basis), storage, {
-        // The intent is stored while the old content is read. If storing the
-        // intent fails, storing the first object throws the error.
+        // The intent is stored while the old content is read. An error is
+        // ignored here, because storing the first object throws it again.
         onChanged: () => writer.begin().catch(() => {}),
       }),
     });
@@ -240,8 +241,8 @@ class SavedEntries implements EntrySink<PackedFacts> {
 
 /**
  * Returns the paths to save: the paths that a plan changes, the folders above
- * these paths, and the other hard links to changed entries. A change in a
- * folder also changes the time of the folder.
+ * these paths, and the other hard links to changed entries. The folders are
+ * included because a change in a folder also changes the time of the folder.
  */
 function pathsToSave(
   onDisk: TargetDirectory,
@@ -260,9 +261,12 @@ function pathsToSave(
 }
 
 /**
- * Adds paths and the folders above them, spelled as the directory lists them.
- * If the set already has a path in another spelling that the disk treats as the
- * same name, the path is not added again.
+ * Adds paths and the folders above them to a set. If the disk treats a path as
+ * one that the set already has in another spelling, the path is not added.
+ *
+ * @param paths The set.
+ * @param listed The paths to add, spelled as the directory lists them.
+ * @param onDisk The directory.
  */
 function addListed(
   paths: Set<string>,
@@ -333,7 +337,7 @@ async function readBack(
 
 /**
  * Removes from a plan the steps that must not be carried out because a path
- * could not be saved.
+ * could not be saved, and adds the failures to the plan.
  *
  * @param plan The plan. It is modified.
  * @param path The path that could not be saved.
@@ -348,7 +352,7 @@ export function withhold(
   const isNamed = plan.failed.some((other) => other.path === path);
   if (!isNamed) plan.failed.push({ path, error });
   const heirs = new Heirs();
-  /** A folder whose content is kept, because the folder is not replaced. */
+  /** The path of a folder whose replacement is not carried out. */
   let whole: string | undefined;
   plan.steps = plan.steps.flatMap((step) => {
     const at = current(step.path);

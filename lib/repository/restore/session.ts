@@ -32,17 +32,17 @@ import type { PastWork } from "./undo.ts";
 /** Options for carrying out a restore, an undo or a redo. */
 export interface WorkOptions {
   /**
-   * Called with the plan before anything is changed. An error that the callback
-   * throws ends the work.
+   * Called with the plan before anything is changed. If the callback throws an
+   * error, nothing is changed and the call fails with this error.
    */
   onPlan?: (plan: RestorePlan) => void | Promise<void>;
   /**
-   * Whether owners, set-user-ID bits, set-group-ID bits, devices, and the
-   * extended attributes `trusted.*` and `security.*` are restored even if the
-   * repository belongs to somebody else: to another user of this machine who is
-   * not root, or to the operator of an HTTP server. If `trust` is `false`
-   * and the repository belongs to somebody else, paths for which any of these
-   * would have to be restored are listed in `failed`. Default: `false`.
+   * Whether to trust a repository that belongs to somebody else: to another
+   * user of this machine who is not root, or to the operator of an HTTP server.
+   * If not, owners, set-user-ID bits, set-group-ID bits, devices, and the
+   * extended attributes `trusted.*` and `security.*` from such a repository are
+   * not restored. Paths for which any of these would have to be restored are
+   * listed in `failed`. Default: `false`.
    */
   trust?: boolean;
   /** Called after each step with the progress. */
@@ -63,13 +63,13 @@ export interface RevertOptions extends WorkOptions {
    */
   direction?: "undo" | "redo";
   /**
-   * The former paths of a moved directory. The restores into the directory
-   * before the move can then be undone, too. Default: none.
+   * The absolute paths that the directory had before it was moved. With these
+   * paths, restores from before the move can be undone, too. Default: none.
    */
   former?: readonly string[];
   /**
-   * The files and folders to bring back, with all their content. Other paths
-   * can be brought back later. Default: all.
+   * The files and folders to which the undo or redo is limited. Other paths can
+   * be undone or redone later. Default: all.
    */
   paths?: readonly string[];
 }
@@ -77,30 +77,31 @@ export interface RevertOptions extends WorkOptions {
 /** Options for a restore. */
 export interface RestoreOptions extends WorkOptions {
   /**
-   * The folder of the snapshot that is restored as the root. Its content is
-   * restored into the target, and `paths` are relative to it. `from` cannot be
-   * combined with `delete`. Default: the root.
+   * The path of a folder of the snapshot. The content of this folder is
+   * restored into the target, and `paths` are relative to this folder. `from`
+   * cannot be combined with `delete`. Default: the root of the snapshot.
    */
   from?: string;
   /** The files and folders to restore, with all their content. Default: all. */
   paths?: readonly string[];
   /**
    * Whether to delete paths that the snapshot does not have. If `paths` is set,
-   * it also limits what is deleted. Paths that the present rules or the
-   * snapshot's rules exclude are kept, and so are paths that could not be read
-   * for the snapshot. Default: `false`.
+   * only paths in these files and folders are deleted. Paths are kept if the
+   * snapshot's rules or the ignore files that are now in the target exclude
+   * them, or if they could not be read for the snapshot. Default: `false`.
    */
   delete?: boolean;
   /**
-   * Whether an existing directory gets the mode, owner and time of the
-   * snapshot's root. A new directory gets them even without this option. If
-   * `paths` is set, no directory gets them. Default: `false`.
+   * Whether an existing target gets the mode, owner, time and extended
+   * attributes of the snapshot's root or, if `from` is set, of the folder
+   * `from`. A new target gets them even without this option. If `paths` is set,
+   * the target never gets them. Default: `false`.
    */
   rootAttributes?: boolean;
   /**
    * Whether owners and groups are restored by their numbers in the snapshot. If
-   * not, owners and groups whose names exist on this system get the numbers
-   * that the names have here. Default: `false`.
+   * not, an owner or group whose name exists on this system is restored by the
+   * name, and any other by its number. Default: `false`.
    */
   numericOwner?: boolean;
   /**
@@ -117,16 +118,17 @@ export interface RestoreOptions extends WorkOptions {
    */
   xattrs?: false | XattrOptions;
   /**
-   * The absolute paths of files and folders that are never deleted. A
-   * repository in a local folder is always kept.
+   * The absolute paths of files and folders that are never deleted. If the
+   * repository is in a local folder, this folder is never deleted, either.
    */
   neverTouch?: readonly string[];
 }
 
 /**
- * The names of the extended attributes to restore, as patterns in gitignore's
- * syntax, such as `user.*`. An attribute is restored if `include` is absent or
- * one of its patterns matches, and no pattern of `exclude` matches.
+ * Patterns for the names of extended attributes, in gitignore's syntax, such as
+ * `user.*`. An attribute is restored if its name matches a pattern of `include`
+ * and no pattern of `exclude`. If `include` is absent, every name counts as
+ * included.
  */
 export interface XattrOptions {
   /** The patterns of the attributes to restore. Default: all. */
@@ -138,9 +140,9 @@ export interface XattrOptions {
 /** Options for undoing changes. */
 export interface UndoChangesOptions extends WorkOptions {
   /**
-   * Whether to restore paths even if they also changed after the spans or
-   * between two of them. If not, these paths stay as they are and are listed in
-   * `failed`. Default: `false`.
+   * Whether to restore paths even if they also changed between two of the given
+   * spans or after the last one. If not, these paths stay as they are and are
+   * listed in `failed`. Default: `false`.
    */
   force?: boolean;
   /**
@@ -149,15 +151,15 @@ export interface UndoChangesOptions extends WorkOptions {
    */
   paths?: readonly string[];
   /**
-   * The label of the safety snapshot. Default: a label with the id of the
-   * snapshot before the first span.
+   * The label of the safety snapshot. Default: a label with the id of the first
+   * snapshot of the first span.
    */
   label?: string;
 }
 
 /** The progress of a restore. */
 export interface RestoreProgress {
-  /** The number of finished steps. */
+  /** The number of steps that have succeeded or failed so far. */
   entries: number;
   /** The total number of steps. */
   allEntries: number;
@@ -206,9 +208,9 @@ export interface RestoreResult {
    */
   left: RestoreLeft[];
   /**
-   * The paths that failed, with the errors. If `restored` is `true`, the entry
-   * was restored except for a part of its mode, time, owner or extended
-   * attributes.
+   * The paths that failed, with the errors. If `restored` of a failure is
+   * `true`, the entry was restored except for a part of its mode, time, owner
+   * or extended attributes.
    */
   failed: RestoreFailure[];
   /**
@@ -283,8 +285,8 @@ export interface RestoreJob {
   plan: RestorePlan;
   work: SafetyRecord["before"];
   /**
-   * The id of the snapshot to restore, or of the safety snapshot to restore for
-   * an undo or redo.
+   * For a restore, the id of the snapshot. For an undo or redo, the id of the
+   * first safety snapshot, or of the note, of the operation that is reverted.
    */
   of: string;
   label: string;
@@ -305,11 +307,14 @@ export interface RestoreJob {
   selectsXattr?: XattrSelection;
   /** The paths to which an undo or redo is limited. */
   paths?: readonly string[];
-  /** Whether no safety snapshot is taken. */
+  /**
+   * Whether the plan is carried out without a safety snapshot. Default:
+   * `false`.
+   */
   isUnsaved?: boolean;
   /**
-   * The part of the snapshot that is restored, for the note of a restore into a
-   * new or empty directory.
+   * The options `from` and `paths` of a restore, for the note that is stored if
+   * the target is new or empty.
    */
   fresh?: { from?: string; paths?: readonly string[] };
   /**
@@ -321,9 +326,9 @@ export interface RestoreJob {
   /** The recorded restores, undos and redos of the target, newest first. */
   history: readonly PastWork[];
   /**
-   * The id of the snapshot whose contents the safety snapshot does not store
-   * again. Set for an undo of a restore into a new or empty directory. Default:
-   * `of`.
+   * The id of the snapshot from which `basisOf` chooses the basis of the safety
+   * snapshot. Set only for an undo of a restore into a new or empty directory.
+   * Default: `of`.
    */
   basis?: string;
   /** Whether the directory itself is deleted if it is empty after all steps. */
@@ -332,7 +337,7 @@ export interface RestoreJob {
 
 /**
  * Carries out a plan. First takes a safety snapshot of everything that the plan
- * changes, unless `isUnsaved` is `true` or none is needed.
+ * changes, unless `job.isUnsaved` is `true` or no safety snapshot is needed.
  */
 export async function carryOut(
   store: Store,
@@ -364,26 +369,30 @@ function hasNothingToDo(
     !removesRoot && (work === "restore" || basis !== undefined);
 }
 
-/** The unfinished call of an earlier process: a restore, undo or redo. */
+/**
+ * Facts about the unfinished restore, undo or redo, if any, that a job
+ * continues.
+ */
 interface Resumption {
   /**
-   * Whether this job continues the unfinished call, because both have the same
+   * Whether the job continues an unfinished call, because both have the same
    * parameters.
    */
   isSame: boolean;
   /**
-   * Whether this job continues a call that began in a new or empty directory.
+   * Whether the job continues a call that began in a new or empty directory.
    */
   wasFresh: boolean;
   /**
-   * The id of the call's first safety snapshot, if this job continues the call
-   * and there is one.
+   * The id of the first safety snapshot of the unfinished call; `undefined` if
+   * the call took none, or if the job does not continue a call.
    */
   safetyId: string | undefined;
 }
 
 /**
- * Returns the unfinished call that the last journal in the target describes.
+ * Returns whether and how a job continues the call that the last journal in the
+ * target describes.
  */
 function resumptionOf({ left, request }: RestoreJob): Resumption {
   const data = left.at(-1)?.data;
@@ -443,9 +452,9 @@ class RestoreSession {
   }
 
   /**
-   * Takes the safety snapshot, unless `isUnsaved` is `true` or none is needed.
-   * For a restore into a new or empty directory, stores a note about the
-   * restore instead. Then writes the journal.
+   * Takes the safety snapshot, unless `isUnsaved` is `true` or no safety
+   * snapshot is needed. For a restore into a new or empty directory, stores a
+   * note about the restore instead. Then writes the journal.
    */
   async begin(): Promise<void> {
     const { onDisk, plan, work, request, root, isUnsaved } = this.#job;
@@ -482,9 +491,9 @@ class RestoreSession {
   }
 
   /**
-   * Sets the mode, time and owner of the written directories, and deletes the
-   * journals. Then deletes the directory itself if `removesRoot` is `true` and
-   * the directory is empty.
+   * Sets the mode, time and owner of the written folders, and deletes the
+   * journals. Then deletes the target itself if `removesRoot` is `true` and the
+   * target is empty. Returns the result.
    */
   finish(): RestoreResult {
     const { onDisk, left, removesRoot } = this.#job;
@@ -585,8 +594,8 @@ async function saveFirst(
 }
 
 /**
- * Returns whether a journal describes an interrupted call with equal
- * parameters.
+ * Returns whether the journal `cut` describes an interrupted call with the same
+ * parameters as `request`.
  */
 export function isSameWork(cut: JournalData, request: JournalData): boolean {
   return Object.entries(request).every(([key, value]) =>
@@ -595,12 +604,12 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 }
 
 /**
- * Returns the snapshot that probably contains most of the content to be saved.
- * If the snapshot with the id `of` belongs to the directory, the last snapshot
- * of the directory is returned. Otherwise the snapshot with the id `of` itself
- * is returned, because finding a snapshot of the directory could require
- * reading all records. Returns `undefined` if the snapshot is missing or
- * damaged.
+ * Returns the snapshot that probably contains most of the content to be saved,
+ * with its tree. If the snapshot with the id `of` belongs to the directory, the
+ * last snapshot of the directory is returned. Otherwise the snapshot with the
+ * id `of` itself is returned, because finding a snapshot of the directory could
+ * require reading all records. Returns `undefined` if a record or layer is
+ * missing or damaged.
  */
 async function basisOf(
   store: Store,

@@ -2,8 +2,9 @@ import { comparePaths } from "../../tree/path.ts";
 import type { RestoreStep } from "./plan.ts";
 
 /**
- * Finds the steps of a plan by path, without an index. If paths are looked up
- * in path order, a step is found in a few comparisons.
+ * Finds the steps of a plan by path. Each search begins at the position at
+ * which the last search ended, so if paths are looked up in path order, a step
+ * is found in a few comparisons.
  */
 export class StepFinder {
   readonly #steps: readonly RestoreStep[];
@@ -20,7 +21,8 @@ export class StepFinder {
     const steps = this.#steps;
     let low = 0;
     let high = steps.length;
-    // The first guesses are near the step that was found last.
+    // If paths are looked up in path order, the step is usually at or shortly
+    // after the position at which the last search ended.
     let middle = Math.min(this.#last, high - 1);
     for (let distance = 1; low < high; distance *= 2) {
       const order = comparePaths(steps[middle].path, path);

@@ -12,8 +12,8 @@ import type { CreateStep } from "./plan.ts";
 /** The maximum number of open batches, to which files can still be added. */
 const MAX_OPEN_BATCHES = 64;
 /**
- * The maximum total size in bytes of the compressed frames of all batches. A
- * single frame can be larger.
+ * The maximum total size, in bytes, of the compressed frames of all batches.
+ * The frame that was added last can exceed this limit.
  */
 const MAX_PACKED_BYTES = 32 << 20;
 /** The maximum number of files in a batch. */
@@ -48,8 +48,8 @@ export interface ThreadedFilesOptions {
   /** Called with the step of each file after the file was written. */
   onDone: (step: SmallFileStep) => void;
   /**
-   * Called with the step of each file that a thread could not write. The
-   * callback writes the file.
+   * Called with the step of each file that a thread cannot write. The callback
+   * must write the file.
    */
   onFailed: (step: SmallFileStep) => Promise<void>;
 }
@@ -84,8 +84,8 @@ export class ThreadedFiles {
 
   /**
    * Adds a file. The file is written when its batch is sent to the threads, at
-   * the latest when `finish` is called. No other process may write to the
-   * file's folder.
+   * the latest when `finish` is called. The caller must ensure that no other
+   * process writes to the file's folder.
    *
    * @returns A promise that resolves when further files can be added;
    * `undefined` if they can be added now.
@@ -112,7 +112,10 @@ export class ThreadedFiles {
       this.#folders.size > MAX_OPEN_FOLDERS || this.#packed > MAX_PACKED_BYTES;
   }
 
-  /** Sends the oldest batches until further files can be added. */
+  /**
+   * Sends batches, and waits until further files can be added. The batch to
+   * which no file has been added for the longest time is sent first.
+   */
   async #makeRoom(): Promise<void> {
     while (this.#isFull) {
       const [oldest] = this.#open.values();
@@ -127,9 +130,9 @@ export class ThreadedFiles {
   }
 
   /**
-   * Finishes all files that were added.
+   * Sends all open batches, and waits until all added files are finished.
    *
-   * @throws The errors of `onFailed` and of the reader.
+   * @throws The errors of `onFailed`.
    */
   async finish(): Promise<void> {
     for (const batch of [...this.#open.values()]) await this.#send(batch);

@@ -34,7 +34,7 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
  * @param records The safety snapshots of one directory, and the notes of
  * restores into it when it was new or empty, newest first.
  * @param way The direction: `undo` or `redo`.
- * @param paths The paths to bring back. Default: all.
+ * @param paths The paths to which the undo or redo is limited. Default: all.
  * @returns The safety snapshots, or the note of a restore into a new or empty
  * directory. If several safety snapshots contain the same path, the earliest of
  * them applies. The result is `undefined` if there is nothing to revert.
@@ -45,8 +45,8 @@ export function groupToRevert(
   paths?: readonly string[],
 ): Group | FreshRestore | undefined {
   /**
-   * The paths that were already brought back, by the id of the restore, undo or
-   * redo that changed them.
+   * The paths that were already reverted, by the id of the restore, undo or
+   * redo that had changed them.
    */
   const spent = new Map<string, Paths[]>();
   for (const { id, safety } of records) {
@@ -105,12 +105,14 @@ export function groupOf(
 }
 
 /**
- * Returns the state of a directory before a restore, undo or redo, as far as it
- * was saved: the entries that existed, and the paths that did not exist.
+ * Returns the state of a directory before a restore, undo or redo, as far as
+ * the state was saved: `wanted` has the entries that existed, and `gone` has
+ * the paths that did not exist.
  *
  * @param store The repository.
- * @param group The safety snapshots of the restore, undo or redo.
- * @param paths The paths to return. Default: all.
+ * @param group The safety snapshots of the restore, undo or redo, earliest
+ * first.
+ * @param paths The files and folders whose state is returned. Default: all.
  */
 export async function stateBefore(
   store: Store,
@@ -156,7 +158,7 @@ export class NothingToRevertError extends DeltarError {
       way === "undo"
         ? "nothing to undo: the repository records no restore into this " +
           "directory, or every recorded restore is already undone. A restore " +
-          "from a read-only repository is not recorded; after such a " +
+          "from a read-only repository is not recorded. To undo such a " +
           "restore, delete the restored files yourself."
         : "nothing to redo: the repository records no undo after the last " +
           "restore into this directory, or every such undo is already redone",

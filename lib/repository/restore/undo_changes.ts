@@ -23,9 +23,12 @@ import type { UndoChangesOptions } from "./session.ts";
 interface PathStates {
   before: TreeEntry | undefined;
   after: TreeEntry | undefined;
-  /** Whether the path also changed between two of the spans. */
+  /**
+   * Whether the path changed in several spans, and also between two of these
+   * spans.
+   */
   isMixed?: true;
-  /** Whether a rule excluded the path before the changes. */
+  /** Whether the snapshot before the changes excluded or skipped the path. */
   isExcluded?: true;
 }
 
@@ -42,13 +45,13 @@ export interface UndoneChanges {
   /** The paths to delete, in path order. */
   gone: Set<string>;
   /**
-   * The paths that are not restored because they changed again after the
-   * changes that would be undone.
+   * The paths that are not restored because they, or folders above them,
+   * changed again after the changes that would be undone, and the errors.
    */
   conflicts: RestoreFailure[];
   /**
-   * The paths that are not deleted because a rule excluded them before the
-   * changes.
+   * The paths that are not deleted because the snapshot before the changes
+   * excluded or skipped them.
    */
   left: RestoreLeft[];
 }
@@ -63,7 +66,7 @@ export class ChangesToUndo {
 
   /**
    * Adds the changes of a span. Spans must be added in chronological order.
-   * Yields after each entry.
+   * Yields before each path.
    */
   *add(before: Tree, after: Tree): Generator<void, void> {
     this.#first ??= before;
@@ -87,7 +90,7 @@ export class ChangesToUndo {
 
   /**
    * Compares the changed paths with the directory, and returns what to restore
-   * and delete. Yields after each path, and after each part of a large file.
+   * and delete. Yields before each path, and after each part of a large file.
    *
    * @param options With `force`, paths that changed again are also restored.
    * `paths` are the files and folders to which the undo is limited.
@@ -135,7 +138,7 @@ export class ChangesToUndo {
         }
       } else if (before === undefined) {
         if (states.isExcluded) {
-          const why = "excluded from the snapshot before the changes";
+          const why = "excluded or skipped by the snapshot before the changes";
           result.left.push({ path, why });
         } else result.gone.add(path);
       } else if (before.kind !== "directory" || stat?.kind !== "directory") {
@@ -173,8 +176,9 @@ export class ChangesToUndo {
   }
 
   /**
-   * Adds the folders above the chosen entries. Adds a folder to `above`, too,
-   * if it exists and no longer has its earlier mode, time and owner.
+   * Adds the folders above the chosen entries to `chosen`. Also adds a folder
+   * to `above` if the folder exists and no longer has its earlier mode, time
+   * and owner.
    */
   #addAbove(
     chosen: Map<string, TreeEntry>,
@@ -195,8 +199,8 @@ export class ChangesToUndo {
 }
 
 /**
- * Yields each path of two lists in path order, with its entry in each list;
- * `undefined` where a list does not have the path.
+ * Yields each path of two lists, which must be in path order, with its entry in
+ * each list, or `undefined` if a list does not have the path.
  */
 function* pairs(
   old: readonly TreeEntry[],
@@ -239,8 +243,8 @@ function isSameState(
 
 /**
  * Returns whether the state of a path on the disk is the state before the
- * changes or the state after them. If `isMixed` is `true`, only the state
- * before the changes counts.
+ * changes or the state after them. If `isMixed` is `true`, the state after the
+ * changes is not accepted.
  */
 function* isUntouched(
   { before, after, isMixed }: PathStates,

@@ -46,7 +46,8 @@ interface FreshUndoOptions {
  * restore stay, and are listed in `plan.failed`.
  *
  * @throws {DeltarError} `not-found` if the snapshot was removed or a part of it
- * is missing. Nothing else lists the entries that the restore wrote.
+ * is missing, because only the snapshot lists the entries that the restore
+ * wrote.
  */
 export async function planFreshUndo(
   store: Store,
@@ -85,10 +86,10 @@ async function writtenBy(
     }
     throw new DeltarError(
       "not-found",
-      "cannot undo the last restore: the restored snapshot was removed, or " +
-        "part of it is missing, and only this snapshot lists the files that " +
-        "were written. Bring a removed snapshot back with `deltar undelete`, " +
-        "or delete the files yourself.",
+      "cannot undo the last restore: only the restored snapshot lists the " +
+        "files that were written, but this snapshot was removed or has " +
+        "missing objects. Bring a removed snapshot back with " +
+        "`deltar undelete`, or delete the files yourself.",
       { object: of, cause: error },
     );
   }

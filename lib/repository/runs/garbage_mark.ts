@@ -40,7 +40,7 @@ export interface SeenRun {
   since: number;
 }
 
-/** The findings of a prune, which it stores for the next prune. */
+/** The findings that a prune stores for later prunes. */
 export interface Mark {
   /** The time of the mark, in milliseconds since 1970. */
   time: number;
@@ -52,7 +52,7 @@ export interface Mark {
   purged: string[];
   /**
    * The leap that made the prune distrust the clock, in milliseconds. Absent if
-   * the clock was trusted. See `../prune/clock.ts`.
+   * the clock was trusted. `MAX_LEAP_MS` in `../prune/clock.ts` explains leaps.
    */
   leap?: number;
 }
@@ -101,7 +101,7 @@ export async function putMark(
  * @returns The marks, and their names in the same order.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if a mark is damaged, `limit`
- * if it is too large, `unsupported` if its version is newer.
+ * if a mark is too large, `unsupported` if the version of a mark is newer.
  */
 export async function readMarks(
   storage: Storage,
@@ -172,7 +172,7 @@ function decodeMark(bytes: Uint8Array, object: string): Mark {
     } else if (isName(name) && typeof condemned === "boolean") {
       mark.objects.push({ name, since, condemned });
     } else {
-      throw new DeltarError("corrupt", "invalid line of a garbage mark", {
+      throw new DeltarError("corrupt", "invalid line in a garbage mark", {
         object,
         offset,
       });

@@ -50,7 +50,7 @@ export interface Manifest {
   repository: string;
   /** The stored objects, with the size and SHA-256 of their encrypted bytes. */
   objects: ObjectRecord[];
-  /** The names of objects that were about to be deleted. */
+  /** The names of objects that were deleted or about to be deleted. */
   removed: string[];
   /** The public key of the signer. Absent if the manifest is not signed. */
   signer?: string;
@@ -61,7 +61,7 @@ const VERSION = 1;
 
 /**
  * The minimum age, in milliseconds, of a manifest that is deleted because its
- * key or note is missing. Such a manifest is left by an interrupted writer.
+ * key or note is missing. An interrupted writer leaves such a manifest behind.
  */
 const MIN_LEFT_MS = 24 * 60 * 60_000;
 
@@ -72,7 +72,8 @@ const MIN_LEFT_MS = 24 * 60 * 60_000;
  * @param bytes The object.
  * @param name The name of the object, for errors.
  * @throws {DeltarError} `corrupt` or `truncated` if the manifest is damaged or
- * was changed after it was signed; `unsupported` if its version is newer.
+ * was changed after it was signed; `limit` if its first line has too many JSON
+ * objects or arrays; `unsupported` if its version is newer.
  */
 export async function decodeManifest(
   bytes: Uint8Array,
@@ -81,7 +82,7 @@ export async function decodeManifest(
   const { header, lines } = decodeLines(bytes, FORMAT, VERSION, name);
   const signer = await signerOf(bytes, name);
   const fail = (offset: number) =>
-    new DeltarError("corrupt", "invalid line of a manifest", {
+    new DeltarError("corrupt", "invalid line in a manifest", {
       object: name,
       offset,
     });
@@ -90,7 +91,7 @@ export async function decodeManifest(
   if (header.name !== name) {
     throw new DeltarError(
       "corrupt",
-      `the manifest names another manifest: ${header.name}`,
+      `the manifest has the name of another manifest: ${header.name}`,
       { object: name },
     );
   }
@@ -127,7 +128,8 @@ function objectIn(
 }
 
 /**
- * Returns whether a name is that of an encrypted object that manifests list.
+ * Returns whether a name is that of an encrypted record, layer, volume or move.
+ * The manifests of runs list these objects.
  */
 export function isSealed(name: string): boolean {
   return name.endsWith(AGE_SUFFIX) &&
@@ -248,10 +250,10 @@ export function refusal(
 }
 
 /**
- * Yields the manifests of all runs in a repository.
+ * Yields the manifests of a repository, except for those of keys and notes.
  *
  * @param storage The storage of the encrypted objects.
- * @param onDamage Called with the error of each manifest that cannot be read.
+ * @param onDamage Called with the error of each manifest that is damaged.
  */
 export async function* readManifests(
   storage: Storage,
@@ -283,7 +285,7 @@ export type Refuse = (
   manifest: Manifest,
 ) => Promise<string | undefined> | string | undefined;
 
-/** The contents of all trusted manifests of a repository. */
+/** The result of `readLists`. */
 export interface Lists {
   /**
    * The stored objects, by name. An object that was stored several times has
@@ -295,20 +297,22 @@ export interface Lists {
    */
   removed: Set<string>;
   /**
-   * The number of manifests of each signer, trusted or not, by public key.
-   * Unsigned manifests are counted under `""`.
+   * The number of manifests of each signer, by public key. Ignored manifests
+   * are also counted. Unsigned manifests are counted under `""`.
    */
   manifests: Record<string, number>;
 }
 
 /**
- * Reads the trusted manifests of the runs of a repository.
+ * Reads the manifests of a repository, except for those of keys and notes.
  *
  * @param storage The storage of the encrypted objects.
  * @param refuse Called with each manifest. Returns the reason for ignoring the
  * manifest, or `undefined` to accept it.
  * @param fail Called with the name of each manifest that is damaged or ignored,
  * and with the reason as text.
+ * @returns The objects that the accepted manifests list, and the number of
+ * manifests of each signer.
  */
 export async function readLists(
   storage: Storage,
@@ -436,8 +440,9 @@ export class ManifestWriter {
   }
 
   /**
-   * Replaces manifests with manifests that no longer list an object as removed,
-   * after the object was stored again.
+   * Replaces manifests with manifests that no longer list an object as removed.
+   * Call this method after the object has been stored again. A manifest that
+   * lists nothing else is deleted.
    *
    * @param name The name of the object, without `.age`.
    * @param manifests The manifests from `removalsOf`.
@@ -463,8 +468,8 @@ export class ManifestWriter {
    * - Manifests that list objects only as removed are merged into one manifest.
    *   This manifest lists the removed objects that the remaining manifests
    *   still list as stored.
-   * - Manifests of missing keys and notes are deleted a day after the manifests
-   *   were stored.
+   * - Manifests of missing keys and notes are deleted if the manifests are at
+   *   least a day old.
    *
    * @param isTrusted Called with the signer of each manifest. Returns whether
    * the signer is trusted. A manifest is kept if it is not trusted, is damaged

@@ -4,18 +4,19 @@
  * each other.
  *
  * A run (`Run`) stores an intent before its first object. The intent names the
- * layers that the run builds on. Only then does the run check that its parent
- * is still a snapshot. A prune works in the opposite order: it removes records
- * first and reads intents afterwards. Therefore one of two things happens:
+ * layers that the run builds on. After storing the intent, the run checks that
+ * its parent still exists. A prune works in the opposite order: it removes
+ * records first and reads intents afterwards. So one of two things happens:
  * either the run finds that its parent was removed and fails with code
  * `conflict`, or the prune finds the intent and keeps what the intent names.
  *
- * A long run counts its heartbeats (`heartbeat.ts`). A prune considers a run
- * dead and deletes its intent if two conditions are met: the count has not
- * changed for the grace period, or for a day if that is longer, and the count
- * does not change while the prune watches it (`../prune/dead_runs.ts`). A run
- * checks its intent right before and right after it stores its record, and
- * deletes the record if the intent no longer exists.
+ * A run increases its heartbeat count every 15 seconds (`heartbeat.ts`). A
+ * prune that trusts its clock declares a run dead, and deletes the run's
+ * intent, if two conditions are met: the count has not changed for the grace
+ * period, or for a day if that is longer, and the count does not change while
+ * the prune watches it (`../prune/dead_runs.ts`). A run checks its intent right
+ * before and right after it stores its record, and deletes the record if the
+ * intent no longer exists.
  *
  * A prune records garbage in a mark (`garbage_mark.ts`). Only a later prune,
  * after the grace period, deletes the garbage. A run that takes over objects of
@@ -149,9 +150,9 @@ export interface RunOptions {
   /** The ids of interrupted runs whose finished objects this run takes over. */
   reuses?: readonly string[];
   /**
-   * Whether the run accepts that a prune has repacked volumes of the runs in
-   * `reuses`. If not, `begin` fails with code `conflict` in this case. Default:
-   * `false`.
+   * Whether the run can begin after a prune has repacked a volume of the runs
+   * in `reuses`. If not, `begin` fails with code `conflict` if there is such a
+   * volume. Default: `false`.
    */
   acceptsMoves?: boolean;
 }
@@ -176,7 +177,7 @@ export class Run {
   readonly #name: string;
   readonly #heartbeat: Heartbeat;
   readonly #manifests: ManifestWriter | undefined;
-  /** The names of the objects that no manifest lists yet. */
+  /** The names of the stored objects that no manifest lists yet. */
   readonly #unlisted = new Set<string>();
   #manifestCount = 0;
   #begun: Promise<void> | undefined;
@@ -223,21 +224,23 @@ export class Run {
   }
 
   /**
-   * Stores the intent, unless it has already been stored. The first write to
-   * `storage` calls this method.
+   * Stores the intent, and then checks what the run builds on. Later calls
+   * return the promise of the first call. The first write to `storage` calls
+   * this method.
    *
    * @throws {DeltarError} `conflict` if the parent was removed or its record
-   * changed, or if a prune is deleting or rewriting objects of the runs in
-   * `reuses`; also the errors of `ground.check`.
+   * changed, if a prune is deleting or rewriting objects of the runs in
+   * `reuses`, or if a prune has repacked a volume of these runs and
+   * `acceptsMoves` is not set; also the errors of `ground.check`.
    */
   begin(): Promise<void> {
     return this.#begun ??= this.#begin();
   }
 
   /**
-   * Stores the commit record. If a prune has declared the run dead in the
-   * meantime, deletes the record again, because the prune may delete the run's
-   * objects.
+   * Stores the commit record. If a prune declared the run dead while the record
+   * was being stored, deletes the record, because the prune may delete the
+   * run's objects.
    *
    * @param bytes The record.
    * @param onStored Called after the record is stored, while the intent is
@@ -254,11 +257,13 @@ export class Run {
   }
 
   /**
-   * Stores a record with the given name, as `commit` does.
+   * Stores a record with the given name, as `commit` does. The caller must have
+   * called `begin`.
    *
    * @param name The name of the record.
    * @param bytes The record.
-   * @param options `replaces` allows replacing a stored record. `onStored` is
+   * @param options `signal` ends the writing of the record with an error of
+   * code `aborted`. `replaces` allows replacing a stored record. `onStored` is
    * called after the record is stored, while the intent is being checked. If
    * the run was declared dead, `onDead` is called before the record is deleted.
    * @throws {DeltarError} `conflict` if the run was declared dead; `exists` if
@@ -354,7 +359,8 @@ export class Run {
     if (isGoing) {
       throw parentLost(
         this.#name,
-        "a prune is deleting or rewriting objects that the run reuses",
+        "a prune is deleting or rewriting objects that the run reuses, or " +
+          "has rewritten them",
       );
     }
   }

@@ -35,13 +35,13 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "since" | "tool"> {
 /**
  * Returns the turns of agents in one directory, oldest first.
  *
- * Each snapshot has the changes since the snapshot before it. `since` is the
- * snapshot of the state before a turn. The turn extends from the snapshot after
- * `since` to the last snapshot of the turn. If `since` no longer exists, the
- * turn begins one snapshot later, because the first snapshot after `since`
- * might have older changes, too. If `since` is not known, the turn begins with
- * its own first snapshot. Within a turn, the changes in these snapshots are
- * changes of the turn:
+ * Each snapshot has the changes since the snapshot before it. The field `since`
+ * of a turn names the snapshot of the state before the turn. The turn extends
+ * from the snapshot after this one to the last snapshot of the turn. If the
+ * snapshot that `since` names no longer exists, the turn begins one snapshot
+ * later, because the first snapshot after it might have older changes, too. If
+ * `since` is absent, the turn begins with its own first snapshot. Within a
+ * turn, the changes in these snapshots are changes of the turn:
  *
  * - snapshots of the turn, except for a snapshot of the state before the turn;
  * - snapshots that belong to no turn;
@@ -84,8 +84,8 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
   const places = new Map(ordinary.map(({ id }, at) => [id, at]));
   /**
    * The position of each record that replaced another one, by the time in its
-   * id. All replacements of a snapshot have the time of the original in their
-   * ids, even if only the last of them still exists.
+   * id. A replacement has the time of the original snapshot in its id, so it
+   * can be found by the id of the original.
    */
   const replacements = new Map(
     ordinary.flatMap(({ id, repairs }, at) =>
@@ -93,10 +93,12 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
     ),
   );
   /**
-   * Returns the position of the first snapshot that can have changes of a turn,
-   * but at most `at`. `since` is the id of the snapshot with the state before
-   * the turn. If this snapshot no longer exists, the changes between its
-   * neighbors do not count, because some of them may be older than the turn.
+   * Returns the position of the first snapshot that can have changes of a turn.
+   * `since` is the id of the snapshot with the state before the turn, and `at`
+   * is the position of a snapshot of the turn. If the snapshot `since` no
+   * longer exists, the first snapshot after it is left out, because some of its
+   * changes might be older than the turn. The result is at most `at`, or one
+   * more than `at` if the snapshot at `at` is left out.
    */
   const firstAfter = (since: string, at: number): number => {
     const place = places.get(since) ?? replacements.get(timeOfId(since));
@@ -181,7 +183,7 @@ export function undoOfTurn(
  * snapshot is taken before the turn is undone.
  *
  * @param turn The turn. `since` is the id of the snapshot with the state before
- * the turn, which is needed if the turn has no snapshot yet.
+ * the turn. This id is needed only if the turn has no snapshot yet.
  */
 export function endOfTurn(
   { agent, session, turn, prompt, since }:
@@ -207,10 +209,10 @@ function labelOfUndo(turn: number): string {
 }
 
 /**
- * Returns whether a turn ends and the last snapshot, which was taken during the
- * turn, belongs to another session or to no turn. That snapshot might already
- * have the last changes of the turn, so the end of the turn is stored even if
- * nothing has changed since then.
+ * Returns whether a turn ends and the last snapshot was taken during the turn,
+ * but belongs to another agent or session, or to no turn. That snapshot might
+ * already have the last changes of the turn, so the end of the turn is stored
+ * even if nothing has changed since that snapshot.
  *
  * @param turn The turn of the snapshot that is about to be taken.
  * @param last The last snapshot of the directory.

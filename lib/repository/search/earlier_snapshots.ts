@@ -12,9 +12,9 @@ import type { HistoryOptions } from "./history.ts";
 const MAX_KEPT_RECORDS = 64;
 
 /**
- * The snapshots that are earlier than a given snapshot of the same directory
- * and machine. A record is read only when it is needed. Snapshots that are not
- * trusted are ignored.
+ * The snapshots of a directory that one machine took before a given snapshot.
+ * A record is read only when it is needed. Snapshots that are not trusted are
+ * ignored.
  */
 export class EarlierSnapshots {
   readonly #store: Store;
@@ -40,8 +40,8 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Finds the snapshots before `last`, except safety snapshots. Lists only their
-   * ids; their records are read when they are needed.
+   * Finds the snapshots before `last`, except safety snapshots. This method
+   * lists only their ids. A record is read when it is needed.
    *
    * @param store The repository.
    * @param last A snapshot of the directory.
@@ -60,18 +60,18 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the last snapshot before a given snapshot of the same directory;
-   * `undefined` if there is none. If the directory was moved, the snapshots of
-   * its former paths are included.
+   * Returns the last snapshot of the directory before a given snapshot of it;
+   * `undefined` if there is none. If the directory was moved, a snapshot of a
+   * former path can be returned.
    */
   async before(record: SnapshotRecord): Promise<SnapshotRecord | undefined> {
     return await this.#before(record.id, record, () => Promise.resolve(record));
   }
 
   /**
-   * Finds the first snapshot with a given layer, as `firstWithLayer` does, and
-   * returns the last snapshot of the directory before it; `undefined` if there
-   * is none. See `before`.
+   * Returns the last snapshot of the directory before the first snapshot that
+   * has a given layer; `undefined` if there is none. As in `before`, this can
+   * be a snapshot of a former path.
    *
    * @param layer The layer.
    * @param record A snapshot of the directory that has the layer.
@@ -90,18 +90,18 @@ export class EarlierSnapshots {
 
   /**
    * Returns the snapshot of a run or, if the run has none, the first later
-   * snapshot of the directory. Also requests the record that `beforeRun` will
-   * need first.
+   * snapshot of the directory. Also starts to read the record that `beforeRun`
+   * needs first.
    *
    * @param id The id of the run.
-   * @param record A later snapshot of the directory.
+   * @param record A snapshot of the directory that is later than the run.
    */
   async firstSince(
     id: string,
     record: SnapshotRecord,
   ): Promise<SnapshotRecord> {
     const start = this.#firstFrom(id);
-    // If the request fails, the error is thrown when the record is needed.
+    // If the read fails, the error is thrown when the record is needed.
     if (start > 0) this.#get(this.#ids[start - 1]).catch(() => {});
     for (let at = start; at < this.#ids.length; at++) {
       if (this.#ids[at] >= record.id) break;
@@ -115,7 +115,7 @@ export class EarlierSnapshots {
 
   /**
    * Returns the last snapshot of the directory before a run; `undefined` if
-   * there is none. See `before`.
+   * there is none. As in `before`, this can be a snapshot of a former path.
    *
    * @param id The id of the run.
    * @param first The result of `firstSince`.
@@ -131,11 +131,12 @@ export class EarlierSnapshots {
    * Returns the last snapshot of a directory before an id; `undefined` if there
    * is none.
    *
-   * @param like A snapshot of the same directory.
-   * @param first Called if the snapshot directly before the id is of another
-   * directory. Returns the first snapshot of the directory that is not before
-   * the id. If the repository has the parent of this snapshot, the parent is
-   * the result.
+   * @param id The id of a snapshot or of another run.
+   * @param like A snapshot of the directory.
+   * @param first Returns the first snapshot of the directory that is not before
+   * the id. Called if the snapshot directly before the id is ignored, for
+   * example because it is of another directory. If the parent of the returned
+   * snapshot can be read, `#before` returns this parent.
    */
   async #before(
     id: string,
@@ -153,8 +154,8 @@ export class EarlierSnapshots {
         const found = await this.#get(parent);
         if (found !== undefined) return found;
       }
-      // Snapshots made by a repair have no parent. Among other snapshots, only
-      // the first snapshot of a directory has none.
+      // A snapshot that a repair or a purge made might not name its parent. Any
+      // other snapshot that names no earlier one is the first of its directory.
     } else if (repairs === undefined && this.#former.length === 0) {
       return undefined;
     }
@@ -175,8 +176,8 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Yields the snapshots whose trees have a layer, oldest first, up to and
-   * including a given snapshot that has the layer.
+   * Yields the snapshots that have a given layer, oldest first. The last one is
+   * `record`, which must have the layer.
    */
   async *withLayer(
     layer: LayerRecord,
@@ -193,8 +194,8 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the record of a snapshot; `undefined` if `#get` returns none, or if
-   * the record is neither of the directory nor of one of its former paths.
+   * Returns the record that `#get` returns; `undefined` if it is neither of the
+   * directory nor of one of its former paths.
    */
   async #meant(
     id: string,
@@ -221,8 +222,10 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Reads a record. Returns `undefined` if the record cannot be read, is not
-   * trusted, or is of another machine.
+   * Returns a record, which is read unless it is cached. Returns `undefined` if
+   * the snapshot was removed, is not trusted or is of another machine, if the
+   * key of this machine cannot decrypt the record, or if the record is damaged
+   * and `onDamage` was called.
    */
   #get(id: string): Promise<SnapshotRecord | undefined> {
     const known = this.#recent.get(id);

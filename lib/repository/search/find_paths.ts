@@ -9,9 +9,9 @@
  *
  * Most layers are not read at all. A snapshot merges the last layers of its
  * parent into its own layer. If this layer has no matching path, the merged
- * layers have none either. This does not apply to a snapshot that replaced
- * another one, because a purge may have deleted paths from its layers. In this
- * case, the layers of the parent are read.
+ * layers have none either. A snapshot that replaced another one is an
+ * exception: a purge can have deleted paths from the layers of this snapshot.
+ * So the layers of its parent are read.
  *
  * @module
  */
@@ -73,13 +73,14 @@ export interface FindPathsOptions {
 }
 
 /**
- * Finds the paths that match a pattern in snapshots.
+ * Searches snapshots for the paths that match a pattern.
  *
  * @param store The repository.
  * @param snapshots The snapshots, newest first.
  * @param pattern A pattern in gitignore's syntax.
  * @param options See `FindPathsOptions`.
- * @returns The paths of each directory in path order.
+ * @returns The matching paths, grouped by machine and directory. Each group is
+ * in path order.
  */
 export async function findPaths(
   store: Store,
@@ -113,14 +114,18 @@ type Matches = ReadonlyMap<string, HashedEntry | undefined>;
 
 const NO_MATCHES: Matches = new Map();
 
-/** A path that was found, and its positions in the list of snapshots. */
+/**
+ * The search result for one path. Positions in the list of snapshots begin with
+ * 0, the newest snapshot.
+ */
 interface Found {
   /** The newest matching entry. */
   entry: HashedEntry;
   /** The position of the last snapshot that has a matching entry. */
   last: number;
   /**
-   * The position of the oldest snapshot found so far that has a matching entry.
+   * The position of the oldest snapshot that has a matching entry. Used only if
+   * `since` is `undefined`.
    */
   first: number;
   /**
@@ -162,7 +167,10 @@ class Search {
     this.#isWanted = isWanted;
   }
 
-  /** Adds the next older snapshot. */
+  /**
+   * Adds the next older snapshot. If one of its layers is damaged and
+   * `onDamage` is given, the snapshot is ignored.
+   */
   async add(
     record: SnapshotRecord,
     onDamage: DamageHandler | undefined,
@@ -280,9 +288,9 @@ class Search {
 }
 
 /**
- * Returns a copy of a record that shares its `LayerRecord` objects with the
- * record of a newer snapshot, because each of these objects can take many
- * kilobytes of memory.
+ * Returns a copy of a record. For each layer that a newer snapshot also has,
+ * the copy uses the `LayerRecord` object of the newer snapshot. This saves
+ * memory, because such an object can take many kilobytes.
  */
 function keptLayers(
   record: SnapshotRecord,

@@ -16,7 +16,10 @@ import { skippedIn } from "./skipped_paths.ts";
 export interface FolderChanges {
   /** The number of new paths. */
   created: number;
-  /** The number of changed paths. The times of folders do not count. */
+  /**
+   * The number of changed paths. A folder of which only the time changed is not
+   * counted.
+   */
   updated: number;
   /** The number of deleted paths. */
   deleted: number;

@@ -65,11 +65,11 @@ export async function newFolderOf(
 /**
  * Searches for the first files of a folder, and returns the other folder that
  * has the largest number of them at the same relative paths. Returns
- * `undefined` if none of the files is found, or if `record` also has the other
+ * `undefined` if there is no such folder, or if `record` also has the other
  * folder.
  *
- * @param search Called with each of these files. Returns the other path of the
- * file; `undefined` if there is none.
+ * @param search Called with each of these files. Returns the path of the file
+ * in the other snapshot; `undefined` if the file is not found.
  */
 async function otherFolder(
   readers: LayerReaders,

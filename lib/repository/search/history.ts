@@ -5,9 +5,9 @@
  * last layer of a tree that has a line for a path therefore shows how old the
  * state of the path is: all earlier snapshots with this layer have the same
  * state. If the line was copied from another layer, it has the id of the run
- * that last changed the path. For each version, usually only the frames that
- * have the path and two records are read: the record of the first snapshot with
- * the version, and the record of the snapshot before it.
+ * that last changed the path. For each version, usually only two records and
+ * the frames that have the path are read. One record is that of the first
+ * snapshot with the version, and the other that of the snapshot before it.
  *
  * `earlier_snapshots.ts` finds these snapshots, and `layer_readers.ts` finds
  * paths in them. `renames.ts` and `folder_renames.ts` find the other path of a
@@ -68,8 +68,8 @@ export interface PathVersion {
    */
   entry: TreeEntry | undefined;
   /**
-   * The entry in the previous version, or `undefined` if the path did not
-   * exist.
+   * The entry in the previous version; `undefined` if the path did not exist
+   * directly before this version.
    */
   before: TreeEntry | undefined;
   /**
@@ -84,7 +84,10 @@ export interface PathVersion {
    * it was renamed.
    */
   to?: string;
-  /** The numbers of changes in the folder, if the path is a folder. */
+  /**
+   * The numbers of changes in the folder. Absent if the path is not a folder in
+   * this and the previous version, or if nothing in the folder changed.
+   */
   inside?: FolderChanges;
 }
 
@@ -96,17 +99,17 @@ export interface HistoryOptions {
    */
   follow?: boolean;
   /**
-   * The former paths of the directory. Their snapshots count as earlier
-   * snapshots of the directory, even if no snapshot of the directory names one
-   * of them as its parent. Default: none.
+   * The former paths of the directory. Snapshots of these paths count as
+   * earlier snapshots of the directory, even if none of them is the parent of a
+   * snapshot of the directory. Default: none.
    */
   former?: readonly string[];
   /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
   /**
-   * Called with the error for each snapshot whose record or layers are missing
-   * or damaged, so that the path cannot be found. The snapshot is then ignored.
-   * By default, the first such error is thrown.
+   * Called with the error of each damaged record, and of each missing or
+   * damaged layer. A snapshot is ignored if the path cannot be looked up in it
+   * because of such an error. By default, the first error is thrown.
    */
   onDamage?: DamageHandler;
 }
@@ -163,8 +166,8 @@ async function* followed(
   let name = path;
   let at: SnapshotRecord | undefined = last;
   /**
-   * The id of the snapshot that has the last followed rename to a newer path;
-   * empty if no such rename was followed.
+   * The id of the first snapshot after the rename that was last followed to a
+   * newer path; empty if no such rename was followed.
    */
   let renamed = "";
   while (at !== undefined) {
@@ -220,7 +223,7 @@ class History {
   /**
    * Returns the version that begins with a span, or `undefined` if the span
    * before it has the same state. Any snapshots between the two spans skipped
-   * or excluded the path.
+   * or excluded the path, or could not be read.
    */
   async #compare(
     span: Span,
@@ -335,12 +338,12 @@ class History {
   }
 
   /**
-   * Returns the first snapshot that has the state of a path, if the layer names
-   * this snapshot. A layer names the snapshot if the state was stored by an
-   * earlier run than the layer. Returns `undefined` if the layer names no
-   * snapshot, or if the trees do not show that the named snapshot has the same
-   * state. For example, the snapshot might have been replaced, copied from
-   * another repository, or forged.
+   * Returns the run that last changed a path, according to a layer, and the
+   * first snapshot since this run. Returns `undefined` if the path does not
+   * exist, or if the layer names no earlier run than the one that wrote the
+   * layer. Also returns `undefined` if the trees do not show that the path has
+   * the same state in the first snapshot. For example, that snapshot might have
+   * been replaced, copied from another repository, or forged.
    */
   async #startByAge(
     newest: SnapshotRecord,
@@ -370,7 +373,7 @@ class History {
   }
 
   /**
-   * Searches the snapshots that have a layer. None of them has the path.
+   * Searches the snapshots that have a given layer, all of which lack the path.
    * Returns the first of them that neither skipped nor excluded the path;
    * `undefined` if there is none, or if both the first and the newest of them
    * skipped or excluded the path.
@@ -391,7 +394,7 @@ class History {
 
   /**
    * Returns whether a snapshot skipped or excluded a path or a folder above it.
-   * Returns `true` if the list of these paths is damaged.
+   * Returns `true` if the list of skipped and excluded paths is damaged.
    */
   async #isSkipped(record: SnapshotRecord, path: string): Promise<boolean> {
     const isSkipped = await this.#ignoringDamage(() =>
@@ -401,8 +404,8 @@ class History {
   }
 
   /**
-   * Returns the result of reading layers, or `undefined` if `onDamage` was
-   * called with the error.
+   * Returns the result of `work`, which reads layers. If a layer is damaged and
+   * `onDamage` is given, calls it with the error and returns `undefined`.
    */
   async #ignoringDamage<Result>(
     work: () => Promise<Result>,

@@ -25,9 +25,9 @@ export interface Located {
 }
 
 /**
- * A finder of paths in the trees of several snapshots. Snapshots share most of
- * their layers, so an instance keeps the readers of the layers of the last two
- * requested snapshots, with the frames that these readers cache.
+ * The readers of the layers of several snapshots. Snapshots share most of their
+ * layers, so an instance keeps the readers for the last two requested
+ * snapshots, with the frames that these readers cache.
  */
 export class LayerReaders {
   readonly #storage: Storage;
@@ -79,7 +79,7 @@ export class LayerReaders {
         if (since === undefined) continue;
         return { entry: line, layer: record.layers[last], since };
       }
-      // The first layer has the whole folder, which may be large, so the layer
+      // The first layer has the whole folder, which can be large, so this layer
       // is not searched for the newest change.
       return { entry: line, layer: record.layers[at] };
     }
@@ -87,8 +87,8 @@ export class LayerReaders {
   }
 
   /**
-   * Returns whether the last layer of a snapshot has a path filter, and the
-   * filter accepts a path.
+   * Returns whether the last layer of a snapshot has a path filter that accepts
+   * a path. In this case, the layer probably has a line for the path.
    */
   mayHaveChanged(record: SnapshotRecord, path: string): boolean {
     return this.of(record).at(-1)?.mayHave(path) === true;

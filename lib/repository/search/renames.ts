@@ -37,9 +37,10 @@ export async function oldPathOf(
 ): Promise<Origin | undefined> {
   if (entry.kind !== "file" || entry.size === 0) return undefined;
   const volume = entry.content.at(-1)?.reference.volume ?? "";
-  // The content of a renamed or copied file is not stored again, so a content
-  // that was stored after the old snapshot is new. Only a repair or a purge
-  // that replaced one of the snapshots can have stored an old content again.
+  // The content of a renamed or copied file is not stored again. So if the
+  // content was stored after the old snapshot, the file was neither renamed nor
+  // copied. This does not apply if a repair or a purge replaced one of the
+  // snapshots, because it can have stored the content again.
   const isReplaced = now.repairs !== undefined || before.repairs !== undefined;
   if (!isReplaced && (idOfObject(volume) ?? "") > before.id) return undefined;
   let renamed: string | undefined;

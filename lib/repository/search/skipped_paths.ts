@@ -6,7 +6,8 @@ import type { LayerReaders } from "./layer_readers.ts";
  * or a folder above it.
  *
  * @param readers The readers of layers.
- * @param record The snapshot. Its last layer has the skipped paths.
+ * @param record The snapshot. Its last layer lists the skipped and excluded
+ * paths.
  */
 export async function skippedIn(
   readers: LayerReaders,

@@ -18,7 +18,7 @@ import {
   type StoredPiece,
 } from "../layers/tree_layer.ts";
 
-/** A content or delta of a file, stored completely in one volume. */
+/** A piece of a file, its whole content or a delta, stored in one volume. */
 export interface KeptContent {
   /** The path under which the content was stored. */
   path: string;
@@ -30,7 +30,7 @@ export interface KeptContent {
   piece: StoredPiece;
 }
 
-/** A checkpoint: contents of a volume that a run has finished. */
+/** A checkpoint: a list of contents of a finished volume. */
 export interface Checkpoint {
   /** The name of the snapshot's directory in the repository. */
   directory: string;
@@ -38,7 +38,7 @@ export interface Checkpoint {
   parent?: string;
   /** The name, size and SHA-256 of the volume. */
   object: ObjectRecord;
-  /** The contents in the volume. */
+  /** The contents that the checkpoint lists. */
   contents: KeptContent[];
   /** The public half of the key that signed the checkpoint, if it is signed. */
   signer?: string;
@@ -58,10 +58,10 @@ const VERSION = 1;
 /** The maximum size of a checkpoint before compression, in bytes. */
 const MAX_CHECKPOINT_BYTES = 2 ** 25;
 /**
- * The approximate maximum length of a checkpoint, in UTF-16 code units. The
- * remaining contents of the volume are listed in further checkpoints. The
- * length is limited because a whole checkpoint is in memory while it is signed
- * and compressed. A code unit takes at most six bytes in JSON, so a checkpoint
+ * The approximate maximum length of a checkpoint, in UTF-16 code units. If the
+ * volume has more contents, further checkpoints list them. The length is
+ * limited because a whole checkpoint is in memory while it is signed and
+ * compressed. A code unit takes at most six bytes in JSON, so a checkpoint
  * never exceeds `MAX_CHECKPOINT_BYTES`.
  */
 const TARGET_CHARACTERS = 2 ** 21;
@@ -128,7 +128,7 @@ export async function readCheckpoint(
  * checkpoints stay in the storage.
  */
 export class CheckpointWriter {
-  /** The stored volumes that have a checkpoint. */
+  /** The stored volumes that have all of their checkpoints. */
   readonly kept: VolumeRecord[] = [];
   /** The names of the checkpoints, including those that could not be stored. */
   readonly names: string[] = [];
@@ -144,7 +144,8 @@ export class CheckpointWriter {
    * @param storage The storage of the checkpoints.
    * @param repository The compression of the checkpoints, and the key that
    * signs them.
-   * @param run The run's id, its directory and the id of its parent.
+   * @param run The id of the run, the name of the directory in the repository,
+   * and the id of the parent of the snapshot.
    * @param contents The contents of the run's volumes.
    */
   constructor(

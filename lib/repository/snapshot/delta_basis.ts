@@ -25,21 +25,22 @@ import type { Parent } from "./parent.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * The maximum number of deltas of a file, unless the file has grown. When a file
- * with this many deltas changes, a small file is stored whole, and the deltas of
- * a large file are composed into one delta.
+ * The maximum number of deltas of a file, unless it is a large file that has
+ * grown. When a file with this number of deltas changes, it is stored whole if
+ * it is small. If it is large, its deltas and the new delta are composed into
+ * one delta.
  */
 const MAX_DELTAS = 8;
 /** The maximum number of deltas of a large file that has grown. */
 const MAX_GROWN_DELTAS = 64;
 /**
- * The number of bytes that a restore could read in the time that it needs to
- * find one more delta.
+ * The approximate cost of one more delta in a restore: the number of bytes that
+ * can be read in the same time.
  */
 const DELTA_COST_BYTES = 2 ** 20;
 /**
- * The minimum size in bytes of a file whose signature is kept on this machine
- * when the file grows.
+ * The minimum size, in bytes, of a file for which a machine that is not
+ * write-only keeps a signature.
  */
 const MIN_KEPT_BYTES = 2 ** 26;
 /**
@@ -54,8 +55,8 @@ const MIN_DERIVED_BYTES = 2 ** 24;
  */
 const MAX_EXPECTED_FRAMES = 16;
 /**
- * The maximum number of blocks that a signature can have in addition to four
- * times the usual number for a file of its size.
+ * The maximum number of blocks of a usable signature, in addition to four times
+ * the usual number for the size of the file.
  */
 const MAX_SMALL_BLOCKS = 2 ** 20;
 /**
@@ -69,7 +70,7 @@ const SMALL_BLOCK_BYTES = 256;
 /**
  * Returns the block size of a large file, in bytes. Small blocks make deltas
  * smaller and the signature larger. The blocks can be small, because a
- * signature is stored only with a whole content.
+ * signature is stored only with a whole content, not with each delta.
  */
 function largeBlockSize(size: number): number {
   return Math.max(2048, chooseBlockSize(size) / 2);
@@ -84,8 +85,8 @@ export interface PackingOptions {
    */
   signatures?: KeptSignatures;
   /**
-   * Whether the old content of changed large files is read, so that their
-   * deltas have only the bytes that differ. Default: `false`.
+   * Whether to read the old content of changed large files, which makes their
+   * deltas smaller. Default: `false`.
    */
   readsLarge?: boolean;
   /**
@@ -96,13 +97,13 @@ export interface PackingOptions {
 }
 
 /**
- * Returns options for packing files into a repository. Files are stored as
- * deltas against the parent's content, members are named by the paths of their
- * files, and large files that are stored whole get signatures.
+ * Returns options for packing files into a repository. Changed files are stored
+ * as deltas against their content in the parent, members are named by the paths
+ * of their files, and large files that are stored whole get signatures.
  *
  * @param parent The parent of the snapshot.
  * @param storage The repository's storage.
- * @param options Options for packing.
+ * @param options See `PackingOptions`.
  */
 export function packingAgainst(
   parent: Parent,
@@ -157,7 +158,7 @@ async function writeOnlyBasis(
  * deltas replaced, and needs no request for each delta. However, composing
  * stores again the bytes that the deltas added. So the deltas of a file that
  * has grown, such as a log, are composed only if a restore saves at least as
- * many bytes as are stored again.
+ * many bytes as are stored again, or if there are `MAX_GROWN_DELTAS` deltas.
  */
 export function hasAllDeltas(entry: TreeFileEntry): boolean {
   const [base, ...deltas] = entry.content;
@@ -285,10 +286,11 @@ class Bases {
   }
 
   /**
-   * Returns the basis for a large file that has deltas and whose signature this
-   * machine keeps; `undefined` if there is no usable signature, or if a volume
-   * of the file is missing. The old deltas are read only if the old content is
-   * needed to make the new delta smaller.
+   * Returns the basis for a large file, with the signature that this machine
+   * keeps. Returns `undefined` if the file has no deltas or already has the
+   * maximum number of deltas, if this machine keeps no usable signature, or if
+   * a volume of the file is missing. The old deltas are read only if the old
+   * content is needed to make the new delta smaller.
    */
   async #kept(entry: TreeFileEntry): Promise<LargeBasis | undefined> {
     const [base, ...deltas] = entry.content;
@@ -322,8 +324,8 @@ class Bases {
   }
 
   /**
-   * Returns whether this machine keeps the signature of a file when the file
-   * grows.
+   * Returns whether a file is large enough for this machine to keep a signature
+   * of it. Returns `false` if this machine does not keep signatures.
    */
   #isKept(entry: TreeFileEntry): boolean {
     return this.#signatures !== undefined &&
@@ -373,8 +375,8 @@ class Bases {
         },
         ...basis && { refine: refining(basis) },
         replacesDeltas: isBound,
-        // With the kept signature, the next snapshot need not derive one if the
-        // file grows.
+        // With this signature on the machine, the next snapshot need not derive
+        // one from the deltas.
         resigned: isKept && literals.size >= MIN_DERIVED_BYTES
           ? "new"
           : undefined,

@@ -166,12 +166,16 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
 }
 
 /**
- * The positions of the 32-bit words in a row of the table. `length` is the
- * number of words. The first eight words are the SHA-256.
+ * The positions of the 32-bit words in a row of the table. The first eight
+ * words are the SHA-256. The words at `start` and `end` are the range of the
+ * path in `#paths`, in bytes. `length` is the number of words.
  */
 const WORD = { tree: 8, start: 9, end: 10, length: 11 } as const;
 
-/** A table that gives the tree and the path of each content by its SHA-256. */
+/**
+ * A table with the SHA-256 of each content, the number of its tree and its path
+ * in this tree.
+ */
 class ContentTable {
   readonly #rows = new WordRows(WORD.length);
   #paths = new Uint8Array(1 << 16);

@@ -9,8 +9,9 @@ import type { StateCache } from "./state_cache.ts";
 import type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
 
 /**
- * Checks whether a directory has changed since its last snapshot, using only
- * the state that this machine remembers. Reads no tree and writes nothing.
+ * Checks whether a directory has changed since its last snapshot. Compares the
+ * directory with the state that this machine remembers, without reading the
+ * tree of the snapshot. Writes nothing.
  *
  * @param last The last snapshot of the directory.
  * @param dir The directory.

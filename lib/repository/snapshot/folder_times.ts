@@ -11,9 +11,10 @@ import { isSameRoot } from "./find_unchanged.ts";
 const MAX_LOOKED_AT = 10_000;
 
 /**
- * Returns whether only the times of folders differ, for example because another
- * program created an excluded file in a folder. The mode, owner and extended
- * attributes of the directory itself must be unchanged, too.
+ * Returns whether only the times of folders have changed, for example because
+ * another program created an excluded file in a folder. Returns `false` if the
+ * mode, owner or extended attributes of the directory itself have changed, or
+ * if there are more than `MAX_LOOKED_AT` changes.
  *
  * @param diff The changes since the parent.
  * @param rootBefore The state of the directory itself in the parent.

@@ -55,7 +55,10 @@ export interface StreamIndexOptions {
    * path of a stream is excluded.
    */
   onSkip?: (skipped: Skipped) => void;
-  /** Called with the progress after each entry, and during a large file. */
+  /**
+   * Called with the progress after each entry, and while a file of more than
+   * 1 MiB is read.
+   */
   onProgress?: (progress: IndexProgress) => void;
   /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -108,7 +111,7 @@ export class StreamIndex extends PackedEntries {
   /**
    * Creates an empty index.
    *
-   * @param reader The reader, which stores the content of files.
+   * @param reader The reader of the files, which also stores their contents.
    * @param options The index of the parent, callbacks and the signal.
    */
   constructor(reader: RepositoryReader, options: StreamIndexOptions) {
@@ -123,9 +126,9 @@ export class StreamIndex extends PackedEntries {
   /**
    * Reads a stream to its end.
    *
-   * @throws {DeltarError} `unsafe` if a path leads out of the tree, or if the
-   * root is not a directory or has invalid metadata; the errors of the stream
-   * and the reader.
+   * @throws {DeltarError} `unsafe` if a path is invalid, or if the root is not
+   * a directory or has invalid metadata; `aborted` if the signal fired; the
+   * errors of the stream and the reader.
    */
   async read(stream: AsyncIterable<StreamedEntry>): Promise<void> {
     const { onProgress, signal } = this.#options;
@@ -214,8 +217,8 @@ export class StreamIndex extends PackedEntries {
         signal,
       },
     );
-    // The signature can be that of an earlier file with the same path, so it is
-    // discarded.
+    // The signature under this path can be that of an earlier file with the
+    // same path, so it is discarded.
     if (this.#large.has(path)) signatures.delete(path);
     else if (facts.size > MAX_WHOLE_BYTES) this.#large.add(path);
     this.#bytes += facts.size;
@@ -277,7 +280,8 @@ export class StreamIndex extends PackedEntries {
    *
    * @param sink The sink of the entries.
    * @param states The writer of the states of the entries.
-   * @param root The state of the root, if the stream has no entry for it.
+   * @param root The metadata of the root. Used if the stream has no entry for
+   * the root.
    * @throws {DeltarError} `unsafe` if the path of an entry is below a path that
    * is not a directory; `aborted` if the signal fired.
    */
@@ -326,17 +330,21 @@ export class StreamIndex extends PackedEntries {
     };
   }
 
-  /** Returns whether the entry at a position is the last one with its path. */
+  /**
+   * Returns whether the entry at a position in `order` is the last one with its
+   * path.
+   */
   #isLive(order: Uint32Array, at: number): boolean {
     return at + 1 === order.length ||
       this.list.path(order[at]) !== this.list.path(order[at + 1]);
   }
 
   /**
-   * Finds the files, pipes and devices with several names. The keys of the
-   * returned map are the entry numbers of these names. Each value has the
-   * numbers of two entries: the file, pipe or device itself, and its first name
-   * in path order. Yields after each entry.
+   * Resolves the hard links. The keys of the returned map are the numbers of
+   * the hard links and of the files, pipes and devices that they lead to. Each
+   * value has two numbers: that of the entry that the links lead to, and that
+   * of the first of its names in path order. If the target of a hard link does
+   * not exist, its value is `undefined`. Yields after each entry.
    */
   *#firstNames(
     order: Uint32Array,
@@ -382,8 +390,8 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Returns the number of the last entry with the given path before another
-   * entry of the stream; `undefined` if there is none.
+   * Returns the number of the last entry with the given path that comes before
+   * the entry `number` in the stream; `undefined` if there is none.
    */
   #findBefore(
     order: Uint32Array,
@@ -454,8 +462,12 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Returns the facts about the content of a file whose path in the snapshot
-   * might differ from its path in the stream; `undefined` if there are none.
+   * Returns the facts about the content of a file; `undefined` if the entry is
+   * not a file. Also assigns the signature of the file to the given path.
+   *
+   * @param number The number of the file's entry in the stream.
+   * @param path The path of the file in the snapshot, which can differ from its
+   * path in the stream.
    */
   #renamedFacts(
     number: number,
@@ -477,8 +489,8 @@ export class StreamIndex extends PackedEntries {
       return facts;
     }
     if (facts.size > 0) return facts;
-    // Empty content can be found only by its path, so it is stored under this
-    // path.
+    // Unlike other content, empty content cannot be found under another path,
+    // so it is stored again under the path in the snapshot.
     const entry = underPath(this.list.at(number), path);
     return entry.kind === "file"
       ? this.#reader.whole(entry, new Uint8Array(), undefined)
@@ -487,13 +499,13 @@ export class StreamIndex extends PackedEntries {
 }
 
 /**
- * The number of the entry of a file, pipe or device, and the number of the
- * entry with its first name in path order; `undefined` if the target of a hard
- * link does not exist.
+ * The number of the entry that a hard link leads to, and the number of the
+ * entry with the first of its names in path order; `undefined` if the target of
+ * the hard link does not exist.
  */
 type Linked = { file: number; first: number } | undefined;
 
-/** The content of a file whose entry in the stream has no body. */
+/** The content of a file that has no body in the stream. */
 const NO_CONTENT: AsyncIterable<Uint8Array> = {
   async *[Symbol.asyncIterator]() {},
 };
@@ -523,7 +535,7 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
     ? { major: 0, minor: 0 }
     : deviceOf(member) ?? { major: 0, minor: 0 };
   if (target === "" || target?.includes("\0")) {
-    return "the target of the link is invalid";
+    return "the target of the link is empty or has a NUL character";
   }
   if (target !== undefined && isTooLong(target)) {
     return `the target of the link is too long: ${target.length} characters; ` +

@@ -15,7 +15,7 @@ import type { SealedFiles } from "../store/sealed_files.ts";
 /** The maximum size of a signature file, in bytes. */
 const MAX_SIGNATURE_BYTES = 2 ** 30;
 
-/** The end of the names of signature files. */
+/** The end of the names of signature files that are not encrypted. */
 const SUFFIX = ".signature";
 /** The end of the names of encrypted signature files. */
 const SEALED_SUFFIX = `${SUFFIX}.age`;
@@ -27,7 +27,7 @@ export interface SignaturesOf {
   /** The path of the directory. */
   directory: string;
   /**
-   * The encryption of files for this machine. Absent if the repository is not
+   * The cipher for the signature files. Absent if the repository is not
    * encrypted.
    */
   files?: SealedFiles;
@@ -44,13 +44,14 @@ export interface SignaturesOf {
  *
  * A write-only machine keeps the signatures of all large files, because it
  * cannot always read the stored objects from which other machines derive them.
- * Other machines keep the signatures of files that grow at their end, such as
- * logs, because deriving them would read everything that was appended so far.
+ * Other machines keep the signatures of some very large files, such as growing
+ * logs, because deriving such a signature would read everything that was added
+ * to the file so far.
  * If the repository is encrypted, the signature files are encrypted for the
  * machine.
  */
 export class KeptSignatures {
-  /** Whether the machine keeps the signatures of all large files. */
+  /** See {@linkcode SignaturesOf.isWriteOnly}. */
   readonly isWriteOnly: boolean;
   readonly #folder: string;
   readonly #files: SealedFiles | undefined;
@@ -76,8 +77,8 @@ export class KeptSignatures {
   }
 
   /**
-   * Returns the signature of a content, or `undefined` if the signature's file
-   * is missing or damaged.
+   * Returns the signature of a content; `undefined` if the file of the
+   * signature is missing or cannot be read.
    *
    * @param sum The SHA-256 of the content, in hexadecimal.
    */

@@ -27,9 +27,10 @@ interface Restored {
  * The earlier modes, owners and extended attributes of a directory and its
  * entries, for a system that does not store them. They come from the snapshot
  * that was last restored into the directory or, if no restore is newer than the
- * last snapshot of the directory, from the last snapshot. With them, a file
- * keeps its mode and owner if it is restored from Linux to Windows, stored in a
- * snapshot there, and restored to Linux again.
+ * last snapshot of the directory, from the last snapshot. For example, a file
+ * keeps its mode and owner if a snapshot from Linux is restored on Windows, the
+ * file is stored in a new snapshot there, and the new snapshot is restored on
+ * Linux.
  */
 export class KeptState {
   readonly #parent: Parent;
@@ -72,7 +73,8 @@ export class KeptState {
   }
 
   /**
-   * Returns the state of the directory itself, with its earlier mode and owner.
+   * Returns the metadata of the directory itself, with its earlier mode, owner
+   * and extended attributes.
    */
   root(found: Metadata): Metadata {
     const { root } = this.#isWhole()
@@ -81,7 +83,7 @@ export class KeptState {
     return root === undefined ? found : keptRoot(found, root);
   }
 
-  /** The names of owners, for the record of the next snapshot. */
+  /** The earlier names of owners and groups, for the next snapshot's record. */
   get owners(): Pick<SnapshotRecord, "owners"> {
     const { owners } = this.#restored?.record ??
       this.#parent.last?.record ?? {};
@@ -106,8 +108,8 @@ export class KeptState {
  * Returns the snapshot that was last restored into a directory. Returns
  * `undefined` if the restore is older than the parent or was undone. Also
  * returns `undefined` if the snapshot is missing, or if a record, tree or note
- * is damaged or cannot be decrypted, because the next snapshot can be taken
- * without it.
+ * is damaged or cannot be decrypted. The next snapshot can be taken without the
+ * restored snapshot.
  */
 async function lastRestored(
   store: Store,

@@ -21,8 +21,8 @@ export interface LeftRuns {
 }
 
 /**
- * Returns the runs of a directory that have checkpoints. Runs whose objects a
- * prune is deleting or rewriting, or has rewritten, are omitted.
+ * Returns the runs of a directory that have checkpoints. A run is omitted if a
+ * prune is deleting or rewriting its objects, or has rewritten them.
  *
  * @param storage The repository's storage.
  * @param directory The name of the directory in the repository.
@@ -101,14 +101,14 @@ export class LeftWork {
     /** Whether each volume can be reused, by its record as JSON. */
     const usable = new Map<string, boolean>();
     for (const name of left.names) {
-      // If a run stored its commit record, the snapshot already has the run's
-      // contents.
+      // If a run stored its commit record, its contents are already part of a
+      // snapshot.
       const id = idOfObject(name);
       if (id !== undefined && committed.has(id)) continue;
       const checkpoint = await tryRead(storage, name, signer);
       if (checkpoint === undefined) continue;
       const { object } = checkpoint;
-      // A volume can have several checkpoints.
+      // A volume can have several checkpoints, but is checked only once.
       const key = JSON.stringify(object);
       let isUsable = usable.get(key);
       if (isUsable === undefined) {
@@ -153,8 +153,8 @@ export class LeftWork {
 }
 
 /**
- * Returns whether a stored object has its recorded SHA-256. The SHA-256 is
- * checked only on a local disk, which can lose the content of a file in a
+ * Returns whether a stored object has its recorded size and SHA-256. Called
+ * only for a storage on a local disk, which can lose the content of a file in a
  * crash. Reading an object from any other storage can cost as much as storing
  * it again.
  */

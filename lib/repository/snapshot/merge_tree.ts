@@ -8,12 +8,12 @@ import type {
   TreeEntry,
 } from "../layers/tree_layer.ts";
 
-/** The number of lines yielded at a time. */
+/** The maximum number of lines that are yielded at a time. */
 const LINES_PER_BATCH = 1024;
 
 /**
- * Yields the changes of a tree as lines of its layer: entries with their
- * content, and tombstones for deleted paths.
+ * Yields the lines of a layer for the changes since the parent: entries with
+ * references to their content, and tombstones for deleted paths.
  *
  * @param changes The changes in path order, each with the stored form of its
  * new content; `undefined` if no new content was stored.
@@ -56,9 +56,15 @@ function lineOf(
 }
 
 /**
- * Returns the entry of a file that was not stored whole. If a delta was stored,
- * the entry refers to the file's old content and the delta. Otherwise it refers
- * to a content that was stored earlier.
+ * Returns the entry of a file for which the snapshot stored a delta or nothing.
+ * With a delta, the entry refers to the old content and the delta. Otherwise,
+ * the entry refers to a content that an earlier snapshot stored.
+ *
+ * @param entry The entry of the file without a reference to its content.
+ * @param delta The stored delta; `undefined` if nothing was stored.
+ * @param from The path that has the file's content in the parent, if it is not
+ * the path of the entry.
+ * @param parent The parent of the snapshot.
  */
 async function fromBefore(
   entry: HashedFileEntry,
@@ -81,7 +87,8 @@ async function fromBefore(
     };
   }
   const { replacesDeltas, ...piece } = delta;
-  // A delta in a stream might have been made for another name of the same file.
+  // In a stream, the delta might have been stored under another name of the
+  // file. The basis of the delta is then the old content under that name.
   const basis = delta.path ?? entry.path;
   const old = await parent.find(basis);
   if (old?.kind !== "file") {
@@ -108,8 +115,13 @@ async function fromBefore(
 }
 
 /**
- * Returns a piece with the path under which it was stored, for use by another
+ * Returns a piece of one file for the entry of another file. The returned piece
+ * has the path under which it was stored, unless that is the path of the other
  * file.
+ *
+ * @param piece The piece. If it has no path, it was stored under `owner`.
+ * @param owner The path of the file that has the piece.
+ * @param path The path of the other file.
  */
 function underItsName(
   piece: StoredPiece,

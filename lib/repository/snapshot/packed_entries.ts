@@ -7,8 +7,8 @@ import { PieceTable } from "./piece_table.ts";
 
 /**
  * Entries and the stored forms of their content, in the order in which the
- * content is stored. Each entry takes about 150 bytes of memory. JavaScript
- * objects are created only on request.
+ * content is stored. Each entry takes only about 150 bytes of memory, because
+ * it is kept in typed arrays rather than as a JavaScript object.
  */
 export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
   /** The entries, in the order in which they were added. */
@@ -40,9 +40,9 @@ export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
   }
 
   /**
-   * Returns the content with the given SHA-256, and the path of its entry, if
-   * the content was stored whole for an earlier entry. Otherwise returns
-   * `undefined`.
+   * Returns the stored form of the content with the given SHA-256 in
+   * hexadecimal, with the path of the entry for which it was stored. Returns
+   * `undefined` if the content was not stored whole for an earlier entry.
    */
   findStored(sha256: string): StoredContent | undefined {
     return this.pieces.find(sha256);
@@ -55,8 +55,9 @@ export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
       if (frame === undefined) continue;
       if (frame.volume !== volume) return undefined;
       const piece = this.pieces.stored(this.#told);
-      // A checkpoint does not record that a piece replaces deltas, and without
-      // this fact the piece cannot be used.
+      // A checkpoint does not record whether a delta replaces earlier deltas. A
+      // later run could not tell what such a delta applies to, so it is
+      // omitted.
       if (piece.replacesDeltas) continue;
       const number = this.#told++;
       const path = this.list.path(number);

@@ -11,19 +11,20 @@ import { TreeFinder } from "../layers/tree_reader.ts";
 /** The parent of a snapshot. */
 export interface Parent {
   /**
-   * The record of the parent. Absent for the first snapshot of a directory, and
-   * if the parent's tree is damaged.
+   * The record of the parent. Absent for the first snapshot of a directory, for
+   * a safety snapshot, and if the tree of the last snapshot is damaged.
    */
   last?: ReadRecord;
   /** The entries of the parent's tree. */
   index: EntryIndex;
-  /** The mode, time and owner of the directory itself. */
+  /** The mode, time, owner and extended attributes of the directory itself. */
   root: Metadata;
-  /**
-   * The layers of the parent's tree, in order. The first layer has all entries.
-   */
+  /** The layers of the parent's tree, starting with the full layer. */
   layers: readonly LayerRecord[];
-  /** The paths that the parent skipped or excluded. */
+  /**
+   * The paths that were skipped or excluded when the parent was taken, with the
+   * reasons.
+   */
   skipped: readonly Skipped[];
   /**
    * Returns the entry of a path, with its content; `undefined` if the parent's
@@ -32,18 +33,23 @@ export interface Parent {
   find(path: string): Promise<TreeEntry | undefined>;
   /**
    * Called with the SHA-256 of a content, in hexadecimal. Returns an entry with
-   * this content from a snapshot of another directory; `undefined` if no such
-   * entry is found.
+   * this content from a snapshot of another directory; `undefined` if there is
+   * no such entry. Absent if no contents of other directories are reused.
    */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
   /**
-   * Whether the entries come from the state that this machine remembers, and
-   * `find` has found damage in the parent's tree.
+   * Whether `find` has found damage in the parent's tree. Always `false` if the
+   * whole tree was read in advance.
    */
   isBroken: boolean;
 }
 
-/** Returns a parent whose tree was read from the repository. */
+/**
+ * Returns a parent with a tree that is in memory.
+ *
+ * @param tree The tree of the parent. Empty if there is no parent.
+ * @param last The record of the parent. See {@linkcode Parent.last}.
+ */
 export function parentOf(tree: Tree, last?: ReadRecord): Parent {
   return {
     last,
@@ -57,9 +63,13 @@ export function parentOf(tree: Tree, last?: ReadRecord): Parent {
 }
 
 /**
- * Returns a parent whose entries this machine remembers; `undefined` if the
- * machine remembers no entries. Only the frames of the tree that contain
- * changed entries are read.
+ * Returns a parent with the entries that this machine remembers; `undefined` if
+ * it remembers none. The parent's tree is not read as a whole. `find` reads
+ * only the frames in which it looks up a path.
+ *
+ * @param storage The repository's storage.
+ * @param last The record of the parent.
+ * @param cache The state that this machine remembers from the parent.
  */
 export function rememberedParent(
   storage: Storage,
@@ -83,7 +93,7 @@ export function rememberedParent(
         if (entry !== undefined) return entry;
         throw new DeltarError(
           "corrupt",
-          "the path is in the state cache, but not in the parent's tree",
+          "the path is in the remembered state, but not in the parent's tree",
           { path },
         );
       } catch (error) {

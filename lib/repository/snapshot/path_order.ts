@@ -1,21 +1,21 @@
 import { comparePaths } from "../../tree/path.ts";
 
-/** The number of entries in a group. Each group is sorted in one step. */
+/** The maximum number of entries in a group that is sorted in one step. */
 const GROUP_LENGTH = 2048;
 
-/** Numbered entries, in any order. */
+/** Entries in any order, numbered from 0. */
 export interface Paths {
   /** The number of entries. */
   readonly length: number;
-  /** Returns the path of an entry by its number. */
+  /** Returns the path of the entry with the given number. */
   path(number: number): string;
 }
 
 /**
  * Returns the numbers of entries in path order. Entries with the same path stay
- * in the order of their numbers. The generator yields every few milliseconds.
- * It sorts small groups of entries and merges the groups, because a merge
- * decodes each path only once.
+ * in the order of their numbers. The generator yields every few milliseconds,
+ * so that other work can continue. It sorts small groups of entries, and then
+ * merges the groups. A merge keeps only two decoded paths in memory.
  */
 export function* pathOrder(paths: Paths): Generator<void, Uint32Array, void> {
   const { length } = paths;
@@ -42,8 +42,8 @@ export function* pathOrder(paths: Paths): Generator<void, Uint32Array, void> {
 }
 
 /**
- * Merges two sorted groups. The numbers in `left` are less than those in
- * `right`.
+ * Merges two sorted groups into `merged`. The numbers in `left` are less than
+ * those in `right`.
  */
 function* merge(
   paths: Paths,

@@ -8,13 +8,14 @@ import { ContentTable } from "../../tree/content_table.ts";
 import type { EntryList } from "../../tree/entry_list.ts";
 
 /**
- * The positions of the 32-bit words in a row. `length` is the number of words.
- * The words describe where an entry's content is stored.
+ * The positions of the 32-bit words in a row, which describes where an entry's
+ * content is stored. The two lowest bits of the word `size` are the kind of the
+ * row. `length` is the number of words.
  */
 const WORD = { frame: 0, skip: 1, size: 2, length: 3 } as const;
 /**
- * The kind of a row whose entry has no stored content, or a stored content that
- * a row cannot describe.
+ * The kind of a row for an entry without stored content, or with a stored
+ * content that a row cannot describe.
  */
 const NONE = 0;
 const WHOLE = 1;
@@ -24,20 +25,20 @@ const DELTA = 2;
  * another entry. The first word of the row is the number of the other entry.
  */
 const SHARED = 3;
-/** The size in bytes from which a content is too large for a row. */
+/** The minimum size, in bytes, of a content that is too large for a row. */
 const MIN_OVERSIZE_BYTES = 2 ** 30;
 
 /**
- * A table of the stored contents of a snapshot's entries, in which contents can
- * be found by SHA-256. It takes 12 bytes for each entry, and 8 to 16 bytes for
- * each distinct content that was stored whole.
+ * A table of the stored contents of a snapshot's entries. Contents that were
+ * stored whole can be found by SHA-256. The table takes 12 bytes for each
+ * entry, and 8 to 16 bytes for each distinct content that was stored whole.
  */
 export class PieceTable {
   readonly #entries: EntryList;
   readonly #rows = new WordRows(WORD.length);
   readonly #frames: FrameLocation[] = [];
   readonly #others = new Map<number, StoredContent>();
-  /** The entries whose content was stored whole. */
+  /** The entries with content that was stored whole, by SHA-256. */
   readonly #whole: ContentTable;
 
   /** Creates a table for the entries of a list. */
@@ -57,8 +58,8 @@ export class PieceTable {
     ) this.#others.set(number, stored);
     else if (path !== undefined) {
       const owner = this.#whole.findSame(number);
-      // In a stream, the content might be stored under the path of a later
-      // entry. The number of this entry is not known yet.
+      // The content of a stream might be stored under the path of a later
+      // entry. The number of the later entry is not known yet.
       if (form === "delta" || owner < 0) this.#others.set(number, stored);
       else this.#set(number, owner, 0, SHARED);
       return;
@@ -107,13 +108,14 @@ export class PieceTable {
   stored(number: number): StoredContent {
     const content = this.get(number);
     if (content !== undefined) return content;
-    throw new RangeError(`no content of entry ${number} was stored`);
+    throw new RangeError(`the content of entry ${number} was not stored`);
   }
 
   /**
-   * Returns the location of the frame with the content of an entry; `undefined`
-   * if no content was stored, or if the content was stored under the path of
-   * another entry. The location's fields are set when the frame is stored.
+   * Returns the location of the frame in which this run stored the content of
+   * an entry; `undefined` if this run stored no content for the entry, or
+   * stored it under the path of another entry. The fields of the location are
+   * set when the frame is written to a volume.
    */
   frame(number: number): FrameLocation | undefined {
     const kind = this.#rows.get(number, WORD.size) & 3;
@@ -128,15 +130,16 @@ export class PieceTable {
   }
 
   /**
-   * Returns the stored form of the content with the given SHA-256, and the path
-   * under which it was stored; `undefined` if no such content was stored whole.
+   * Returns the stored form of the content with the given SHA-256 in
+   * hexadecimal, with the path under which it was stored; `undefined` if no
+   * such content was stored whole.
    */
   find(sha256: string): StoredContent | undefined {
     const number = this.#whole.find(sha256);
     return number < 0 ? undefined : this.#under(number);
   }
 
-  /** Frees the hash table. After that, `find` must not be called. */
+  /** Frees the hash table. After that, `add` and `find` must not be called. */
   close(): void {
     this.#whole.close();
   }

@@ -9,13 +9,13 @@ import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
  * A reader that passes files to a packer, and stores each signature as soon as
- * it is complete. If the signatures were kept until all files are read, their
- * memory use would grow with the amount of data.
+ * it is complete. If all signatures were kept in memory until the last file had
+ * been read, the memory use would grow with the amount of data.
  */
 export class RepositoryReader implements FileReader<PackedFacts> {
   /** See {@linkcode FileReader.condenses}. */
   readonly condenses = true;
-  /** The stored signatures, by path. */
+  /** The stored signatures, by the path of their file. */
   readonly signatures: Map<string, StoredPiece> = new Map();
   readonly #packer: DataPacker;
   readonly #writer: VolumeWriter;
@@ -27,7 +27,8 @@ export class RepositoryReader implements FileReader<PackedFacts> {
    * @param packer The packer, which stores the content of files.
    * @param writer The writer of the signatures of large files that are stored
    * whole.
-   * @param kept The signatures that this machine keeps.
+   * @param kept The signatures that this machine keeps in its cache folder. By
+   * default, no signatures are kept.
    */
   constructor(
     packer: DataPacker,

@@ -12,9 +12,9 @@ import type {
   SnapshotRecord,
 } from "../format/snapshot_record.ts";
 
-/** The counts of a tree's entries, and the owners of the entries. */
+/** The counts of a tree's entries, and the owners and groups of the entries. */
 export class EntryTally {
-  /** The owners of the entries. */
+  /** The owners and groups of the entries. */
   readonly owners: OwnerTally = new OwnerTally();
   /** The total size of all files, in bytes. */
   bytes = 0;
@@ -30,10 +30,10 @@ export class EntryTally {
   };
 
   /**
-   * Counts an entry, or several entries with the same kind and owner.
+   * Counts an entry, or several entries with the same kind, owner and group.
    *
-   * @param entry The entry, or the total size of the entries, their kind and
-   * their owner.
+   * @param entry The entry. For several entries, `size` is their total size in
+   * bytes.
    * @param count The number of entries. Default: 1.
    */
   add(
@@ -64,10 +64,11 @@ export function countTree(
 }
 
 /**
- * Returns the field `owners` of a record: the names of the users and groups
- * that own the entries, except for those that have no name on this system.
+ * Returns the field `owners` of a record: the names of the owners and groups of
+ * the directory and its entries. Owners and groups without a name on this
+ * system are omitted. If none of them has a name, the field is absent.
  *
- * @param tally The entries of the tree.
+ * @param tally The owners and groups of the entries. Those of `root` are added.
  * @param root The state of the directory itself.
  */
 export function ownersOf(
@@ -82,13 +83,13 @@ export function ownersOf(
 /**
  * Returns the counts of a snapshot.
  *
- * @param tally The counted entries of the tree.
+ * @param tally The counts of the tree's entries.
  * @param changes The numbers of changes since the parent.
  * @param skipped The skipped and excluded paths. Only the paths that were
  * skipped because of a fault are counted.
  * @param stored The total size of the objects that were stored, in bytes.
  * @param isRootTouched Whether the mode, owner or extended attributes of the
- * directory itself changed.
+ * directory itself changed. If so, it counts as touched. Default: `false`.
  */
 export function countSnapshot(
   tally: EntryTally,

@@ -16,7 +16,7 @@ import { EntryTally } from "./snapshot_counts.ts";
  * The entries of a snapshot in path order, and the changes since the parent.
  */
 export class SnapshotEntries extends PackedEntries {
-  /** The number of entries of each kind, and the total size of the files. */
+  /** The counts of the entries, and the owners and groups of the entries. */
   readonly tally: EntryTally = new EntryTally();
   readonly #changes: ChangeFinder;
   readonly #kept: KeptState | undefined;
@@ -26,8 +26,8 @@ export class SnapshotEntries extends PackedEntries {
    *
    * @param states The writer of the states that the walk finds.
    * @param previous The index of the parent.
-   * @param kept The earlier modes and owners of the entries, on a system that
-   * does not store them.
+   * @param kept The earlier modes, owners and extended attributes of the
+   * entries; `undefined` on a system that stores modes and owners.
    */
   constructor(states: StateWriter, previous: EntryIndex, kept?: KeptState) {
     super(new EntryList(states));

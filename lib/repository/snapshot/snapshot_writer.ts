@@ -19,8 +19,8 @@ export interface SnapshotWriterOptions extends RunOptions {
   /** The maximum size of volumes, in bytes. Default: 64 MiB. */
   volumeSize?: number;
   /**
-   * Called with each stored volume of content. Afterwards, `abort` no longer
-   * deletes the volume.
+   * Called with each volume of content after it was stored. `abort` does not
+   * delete volumes that were passed to this callback.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
   /** The signal that ends the work with an error of code `aborted`. */
@@ -31,8 +31,8 @@ export interface SnapshotWriterOptions extends RunOptions {
 const DEFAULT_VOLUME_BYTES = 64 << 20;
 
 /**
- * A writer of the objects of one snapshot, which it stores as a run: content
- * and signatures in volumes, then the tree in a layer, and last the commit
+ * A writer that stores the objects of one snapshot in a run: first the content
+ * and the signatures in volumes, then the tree in a layer, and last the commit
  * record. The snapshot exists once the record is stored.
  *
  * The caller must dispose of the writer. If no record was stored, all objects
@@ -58,8 +58,7 @@ export class SnapshotWriter implements AsyncDisposable {
    * Creates a writer. Stores nothing yet.
    *
    * @param repository The repository.
-   * @param options The snapshot's id, and the parent or layers that it builds
-   * on.
+   * @param options Options for writing the snapshot.
    */
   constructor(
     repository: Store,
@@ -76,7 +75,10 @@ export class SnapshotWriter implements AsyncDisposable {
     this.signatures = this.#volumesIn("signatures", volumeSize);
   }
 
-  /** The total size of the finished volumes and of the layer, in bytes. */
+  /**
+   * The total size, in bytes, of the volumes and of the layer. The volumes are
+   * counted after `closeVolumes`, and the layer after `writeTree`.
+   */
   get stored(): number {
     return this.#stored;
   }
@@ -89,7 +91,10 @@ export class SnapshotWriter implements AsyncDisposable {
     return this.#run.list();
   }
 
-  /** Begins the run before anything is stored. See {@linkcode Run.begin}. */
+  /**
+   * Stores the intent of the run, unless it has already been stored. See
+   * {@linkcode Run.begin}.
+   */
   begin(): Promise<void> {
     return this.#run.begin();
   }
@@ -112,6 +117,7 @@ export class SnapshotWriter implements AsyncDisposable {
   /**
    * Stores the layer of the snapshot's tree. See {@linkcode writeTree}.
    *
+   * @param change The change from the parent's tree.
    * @returns All layers of the tree.
    */
   async writeTree(change: TreeChange): Promise<LayerRecord[]> {
@@ -128,8 +134,12 @@ export class SnapshotWriter implements AsyncDisposable {
   }
 
   /**
-   * Stores the record, signed if this machine has a signing key. See
-   * {@linkcode Run.commit}.
+   * Stores the record. Signs it if this machine has a signing key and the
+   * record names a signer. See {@linkcode Run.commit}.
+   *
+   * @param record The record.
+   * @param onStored Called after the record is stored, while the intent is
+   * being checked.
    */
   async commit(
     record: SnapshotRecord,
@@ -151,7 +161,8 @@ export class SnapshotWriter implements AsyncDisposable {
    * except for those that were passed to `onStored`. Has no effect after
    * `closeVolumes`.
    *
-   * @param error The error that made the snapshot fail.
+   * @param error The error that later calls of the volume writers throw.
+   * Default: an error of code `aborted`.
    */
   async abort(error?: unknown): Promise<void> {
     await Promise.all([

@@ -35,8 +35,9 @@ const FORMAT = "deltar-state";
  */
 const VERSION = 3;
 /**
- * The maximum number of bytes of a remembered state for each entry, in addition
- * to `MIN_STATE_BYTES`. The state includes the names of excluded paths.
+ * The number of bytes that each entry adds to the maximum size of a remembered
+ * state. Without entries, the maximum size is `MIN_STATE_BYTES`, because the
+ * state also contains the names of excluded paths.
  */
 const MAX_BYTES_PER_ENTRY = 2048;
 const MIN_STATE_BYTES = 2 ** 26;
@@ -66,9 +67,10 @@ interface Memory {
 
 /**
  * The state of a directory that a machine remembers between snapshots. It
- * contains the state of each file, so that unchanged files are not read, and an
- * unchanged directory is not compared with the repository. If the state is lost
- * or damaged, the next snapshot reads all files.
+ * contains the state of each file. With this state, the next snapshot reads
+ * only files that have changed. If nothing has changed, it does not read the
+ * tree of the last snapshot. If the state is lost or damaged, the next snapshot
+ * reads all files.
  */
 export class StateCache implements Disposable {
   readonly #file: string | undefined;
@@ -96,15 +98,16 @@ export class StateCache implements Disposable {
    * Reads the state of a directory that this machine remembers from the last
    * snapshot.
    *
-   * @param folder The folder of the state caches; `undefined` to remember
-   * nothing.
+   * @param folder The path of the folder with the remembered states;
+   * `undefined` to remember nothing.
    * @param store The repository. If it is encrypted, the state is encrypted,
    * too.
    * @param directory The name of the directory in the repository, and the
    * directory on this machine.
-   * @param options The parent of the next snapshot, the current time in
-   * milliseconds since 1970, whether `write` and `drop` do nothing, and the
-   * minimum size in bytes of a state that is not read into memory.
+   * @param options `before` is the last snapshot; if it is `undefined`, nothing
+   * is read. `now` is the current time in milliseconds since 1970. With
+   * `isReadOnly`, `write` and `drop` do nothing. `minPaged` is the minimum size
+   * in bytes of a state that is not read into memory.
    */
   static async read(
     folder: string | undefined,
@@ -165,14 +168,17 @@ export class StateCache implements Disposable {
     return blocks instanceof FileRange && blocks.isBroken;
   }
 
-  /** The paths that the snapshot skipped or excluded. */
+  /**
+   * The paths that the last snapshot skipped or excluded, with the reasons.
+   * Empty if no state is remembered.
+   */
   get skipped(): readonly Skipped[] {
     return this.#memory?.skipped ?? [];
   }
 
   /**
-   * Returns the remembered entries of the snapshot; `undefined` if there are
-   * none.
+   * Returns the remembered entries of the last snapshot; `undefined` if no
+   * state is remembered or the entries are damaged.
    */
   entries(): KnownEntries | undefined {
     const memory = this.#memory;
@@ -186,9 +192,11 @@ export class StateCache implements Disposable {
   }
 
   /**
-   * Returns the paths that the snapshot skipped or excluded, or `undefined` if
-   * the directory has changed since the snapshot, or if the remembered state is
-   * missing or incomplete. The directory is walked once.
+   * Compares the directory with its remembered state in one walk. Returns the
+   * paths that the last snapshot skipped or excluded if the directory has not
+   * changed since then. Returns `undefined` if the directory has changed, or if
+   * the remembered state is missing, damaged or without extended attributes
+   * that the walk reads.
    */
   async skippedIfUnchanged(
     options: CompareOptions,
@@ -220,9 +228,9 @@ export class StateCache implements Disposable {
   }
 
   /**
-   * Deletes the remembered state of the directory. A state that another process
-   * has put in the place of an open file is kept. Errors are ignored, because
-   * every use of the state checks it.
+   * Deletes the remembered state of the directory. If another process has
+   * replaced the file since it was opened, the new file is kept. Errors are
+   * ignored, because a damaged state is detected whenever it is read.
    */
   async drop(): Promise<void> {
     if (this.#file === undefined) return;

@@ -3,15 +3,15 @@
  *
  * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and the
  * state that this machine remembers of it (`state_cache.ts`). If the remembered
- * state shows that nothing changed, and no label requires a new snapshot, the
- * work ends here (`find_unchanged.ts`). Otherwise the directory is walked, and
- * the `RepositoryReader` stores changed files in volumes. A file is stored as a
- * delta against its last state if the delta is small enough
- * (`../../archive/data_packer.ts` decides, `delta_basis.ts` finds the basis).
- * `SnapshotEntries` collects the entries, with the stored forms of their
- * content in a compact table (`piece_table.ts`). A `StreamIndex` first collects
- * the entries of a stream, such as a tar archive, because they arrive in any
- * order (`index_stream.ts`).
+ * state shows that nothing changed, and neither a label nor a time requires a
+ * new snapshot, the work ends here (`find_unchanged.ts`). Otherwise the
+ * directory is walked, and the `RepositoryReader` stores changed files in
+ * volumes. A file is stored as a delta against its old content if the delta is
+ * small enough (`../../archive/data_packer.ts` decides, `delta_basis.ts` finds
+ * the basis). `SnapshotEntries` collects the entries, with the stored forms of
+ * their content in a compact table (`piece_table.ts`). The entries of a stream,
+ * such as a tar archive, arrive in any order, so a `StreamIndex` first collects
+ * them (`index_stream.ts`).
  *
  * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
  * (`merge_tree.ts` makes its lines) and the record, in that order. Without the
@@ -83,7 +83,7 @@ import { Tree } from "../layers/tree.ts";
 export interface SnapshotOptions {
   /**
    * The label, of at most 1,000 characters. A labelled snapshot is taken even
-   * if nothing changed, unless `onlyIfChanged` is set.
+   * if nothing changed, unless `onlyIfChanged` is set. Default: none.
    */
   label?: string;
   /**
@@ -93,9 +93,9 @@ export interface SnapshotOptions {
   turn?: TurnRecord;
   /**
    * The name of the directory in the repository, of at most 4,096 characters.
-   * Snapshots with the same name form one series, whatever path the directory
-   * has on this machine. Required for a stream. Default: the directory's
-   * absolute path, or the name of a `DirSet`.
+   * The snapshots that a machine takes with the same name form one series,
+   * whatever path the directory has. Required for a stream. Default: the
+   * directory's absolute path, or the name of a `DirSet`.
    */
   source?: string;
   /**
@@ -131,14 +131,14 @@ export interface SnapshotOptions {
   readOnlyCache?: boolean;
   /**
    * Called with each path that is skipped or excluded, and with each path that
-   * changed while it was read.
+   * changed while it was read. The reason is passed with the path.
    */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Called with the progress after each entry or group of unchanged entries of
-   * a folder, and repeatedly during a large file. While the directory is only
-   * compared with its remembered state, the callback is called after each
-   * unchanged folder.
+   * Called with the progress after each entry, after each group of unchanged
+   * entries of a folder, and repeatedly while a large file is read. While the
+   * directory is only compared with its remembered state, the callback is
+   * called after each unchanged folder.
    */
   onProgress?: (progress: IndexProgress) => void;
   /**
@@ -156,8 +156,9 @@ export interface SnapshotOptions {
    */
   onDamage?: DamageHandler;
   /**
-   * The last snapshot of this directory, if `Repository.lastAt` has just
-   * returned it. Default: deltar searches for the last snapshot.
+   * The last snapshot of this directory, if the caller has just found it with
+   * `Repository.lastAt`. A snapshot of another directory is ignored. Default:
+   * deltar searches for the last snapshot.
    */
   last?: FoundPlace;
   /**
@@ -175,9 +176,9 @@ export interface SnapshotOptions {
    */
   onChanges?: (changes: SnapshotChanges) => void | Promise<void>;
   /**
-   * Called with the stored volumes that have a checkpoint, if the snapshot
-   * fails after storing them. The next snapshot of the directory takes over
-   * their contents.
+   * Called if the snapshot fails, with the stored volumes that have a
+   * checkpoint. The next snapshot of the directory can take over the contents
+   * of these volumes. Not called if there are no such volumes.
    */
   onKept?: (volumes: readonly VolumeRecord[]) => void;
   /**
@@ -187,11 +188,11 @@ export interface SnapshotOptions {
   signal?: AbortSignal;
 }
 
-/** Options of {@linkcode takeSnapshot}, with one that only tests use. */
+/** Options for {@linkcode takeSnapshot}, including one that only tests use. */
 export interface TakeOptions extends SnapshotOptions {
   /**
    * The minimum size in bytes of a remembered state that is not read into
-   * memory. Default: see `StateFileOptions`.
+   * memory. Default: 16 MiB.
    */
   minPaged?: number;
 }
@@ -203,7 +204,10 @@ export interface SnapshotChanges {
    * snapshot is damaged.
    */
   parent: SnapshotRecord | undefined;
-  /** The changes since the last snapshot. The list is created on first use. */
+  /**
+   * The changes since the last snapshot. The array `diff.changes` is created
+   * when it is first read.
+   */
   diff: DiffIndex;
   /** The number of files and links in the directory. */
   files: number;
@@ -217,14 +221,17 @@ export interface SnapshotResult {
   record: SnapshotRecord;
   /** Whether a new snapshot was taken. */
   isNew: boolean;
-  /** The changes since the parent. The list is created on first use. */
+  /**
+   * The changes since the parent. The array `diff.changes` is created when it
+   * is first read.
+   */
   diff: DiffIndex;
   /** The paths that were skipped or excluded, and the reasons. */
   skipped: readonly Skipped[];
   /**
-   * The parent, if its time is more than ten minutes ahead of this machine's
-   * clock. In this case, the clock of this machine or of the machine that took
-   * the parent is wrong.
+   * The last snapshot, if its time is more than ten minutes ahead of this
+   * machine's clock. In this case, the clock of this machine or of the machine
+   * that took the last snapshot is wrong.
    */
   ahead?: SnapshotRecord;
 }
@@ -248,7 +255,8 @@ export async function takeSnapshot(
     return await takeOnce(store, source, options);
   } catch (error) {
     if (!(error instanceof DamageFoundLate)) throw error;
-    // The remembered state is ignored, so the tree is read this time.
+    // The second attempt ignores the remembered state and reads the parent's
+    // tree.
     const again = { ...options, last: undefined };
     return await takeOnce(store, source, again, { ignoresState: true });
   }
@@ -364,8 +372,8 @@ async function takeOnce(
         // The intent is stored while the old content is read. If storing the
         // intent fails, storing the first object throws the error.
         onChanged: () => writer.begin().catch(() => {}),
-        // If the old content must be fetched or decrypted, reading it costs
-        // more than it saves.
+        // Reading the old content costs more than it saves if the content must
+        // be fetched or decrypted.
         readsLarge: store.storage.localPath !== undefined &&
           store.keys === undefined,
       }),
@@ -385,7 +393,8 @@ async function takeOnce(
       indexed = await indexTree(source, entries, reader, {
         ...indexing,
         unchanged(entry) {
-          // Otherwise, the error would be thrown only after all files were read.
+          // Without this check, the error would be thrown only after all files
+          // had been read.
           checkState(cache);
           return entry.isKnown === true;
         },
@@ -411,8 +420,9 @@ async function takeOnce(
     if (last !== undefined && mayBeNone && (isSame || isAlmostSame)) {
       await writer.abort();
       await clear(writer.storage, left.names);
-      // With the new times in the cache, the next snapshot would find nothing
-      // changed, even without `ignoreFolderTimes`.
+      // If only the times of folders changed, the new times are not remembered.
+      // If they were, the next snapshot would not find these changes, even
+      // without `ignoreFolderTimes`.
       if (isSame) await cache?.write(last.record.id, entries.list, skipped);
       return { record: last.record, isNew: false, diff, skipped, ...ahead };
     }
@@ -477,7 +487,7 @@ async function takeOnce(
     await checkpointing.catch(() => {});
     if (parent.isBroken || cache?.isBroken) {
       await cache?.drop();
-      throw new DamageFoundLate("the parent's tree or its state is damaged", {
+      throw new DamageFoundLate("the tree or the remembered state is damaged", {
         cause: error,
       });
     }
@@ -487,24 +497,24 @@ async function takeOnce(
 }
 
 /**
- * Throws an error if the remembered state could not be read. Code that skips
- * files that cause errors might have hidden this error.
+ * Throws an error if the remembered state could not be read. The walk might
+ * have taken the original error for the fault of a file, and skipped the file.
  */
 function checkState(cache: StateCache | undefined): void {
   if (cache?.isBroken) throw new Error("the remembered state cannot be read");
 }
 
 /**
- * The maximum total length, in UTF-16 code units, of the paths to which a
- * snapshot was limited. A longer list is not recorded, because many operations
+ * The maximum total length, in UTF-16 code units, of the paths in the rules of
+ * a record. Rules with longer paths are not recorded, because many operations
  * read the records of all snapshots.
  */
 const MAX_RECORDED_PATHS = 1 << 16;
 
 /**
- * Returns the rules for the record. If the list of paths in the rules is too
- * long, the record has no rules, and a restore of the snapshot cannot delete
- * files.
+ * Returns the field `rules` of the record. If the paths in the rules are longer
+ * than `MAX_RECORDED_PATHS` in total, the field is absent, and a restore of the
+ * snapshot cannot delete files.
  */
 function rulesIn(rules: IgnoreOptions): Pick<SnapshotRecord, "rules"> {
   const length = rules.paths?.reduce((sum, { length }) => sum + length, 0) ?? 0;
@@ -519,13 +529,21 @@ const NO_RULES: IgnoreOptions = {
 };
 
 /**
- * Returns the state of the root, for a stream that has no entry for the root.
+ * Returns the state of the root for a stream that has no entry for the root.
+ *
+ * @param time The time of the snapshot, in milliseconds since 1970.
  */
 function rootAt(time: number): Metadata {
   return { mode: 0o755, mtime: BigInt(time) * 1_000_000n, uid: 0, gid: 0 };
 }
 
-/** Refuses a time that is not later than the time of the last snapshot. */
+/**
+ * Checks that a time is later than the time of the last snapshot.
+ *
+ * @param time The time of the new snapshot, in milliseconds since 1970.
+ * @param last The last snapshot.
+ * @throws {DeltarError} `exists` if the time is not later.
+ */
 function checkLater(time: number, last: SnapshotRecord): void {
   if (time > last.time) return;
   const [wanted, found] = [time, last.time].map((one) =>
@@ -540,7 +558,15 @@ function checkLater(time: number, last: SnapshotRecord): void {
   );
 }
 
-/** Returns the signatures that this machine keeps. */
+/**
+ * Returns the signatures that this machine keeps; `undefined` if there is no
+ * folder for them or the folder is only read.
+ *
+ * @param store The repository.
+ * @param directory The path of the directory; for a stream, its name in the
+ * repository.
+ * @param options The folder, and whether it is only read.
+ */
 async function signaturesOf(
   store: Store,
   directory: string,
@@ -567,15 +593,17 @@ function* sumsIn(list: EntryList): Generator<string> {
 
 /**
  * Finds the last snapshot of a directory or of its former path, whichever is
- * newer. If there is none, also returns the last snapshots of other directories
- * that were read during the search, if their contents can be taken over.
+ * newer. If neither has a snapshot, also returns the last snapshots of other
+ * directories, except for those with contents that cannot be taken over.
  */
 async function findLast(
   store: Store,
   directory: string,
   options: SnapshotOptions,
 ): Promise<{ found: ReadRecord | undefined; others: Iterable<ReadRecord> }> {
-  /** The latest snapshots of other directories and machines. */
+  /**
+   * The latest snapshot of each other directory or machine, by both as JSON.
+   */
   const others = new Map<string, ReadRecord>();
   const own = knownLast(directory, store, options) ??
     await store.parentOf(directory, {
@@ -612,7 +640,10 @@ function knownLast(
   return last && isOf(last.record, directory, machine?.id) ? last : undefined;
 }
 
-/** Returns the last snapshot of the directory's former path. */
+/**
+ * Returns the last snapshot of the directory's former path; `undefined` if
+ * there is no such path or snapshot.
+ */
 async function continued(
   store: Store,
   { continues, onDamage, signal }: SnapshotOptions,
@@ -643,8 +674,17 @@ async function clear(storage: Storage, names: string[]): Promise<void> {
 }
 
 /**
- * Returns the parent of the next snapshot. If the last snapshot's tree is
- * damaged and `onDamage` is given, the next snapshot has no parent.
+ * Returns the parent of the next snapshot. Returns an empty parent if there is
+ * no last snapshot, or if the tree of the last snapshot is damaged and
+ * `onDamage` is given.
+ *
+ * @param store The repository.
+ * @param last The last snapshot.
+ * @param cache The state that this machine remembers from the last snapshot.
+ * @param options `onDamage` and the signal.
+ * @throws {DeltarError} The error of a damaged tree, unless `onDamage` is
+ * given; `conflict` if the last snapshot was removed and its tree cannot be
+ * read.
  */
 async function findParent(
   store: Store,

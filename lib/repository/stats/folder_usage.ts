@@ -4,8 +4,8 @@ import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 /** The space that a folder or file uses. */
 export interface PathUsage {
   /**
-   * The path below the root. `""` stands for the files directly in the folder
-   * `within`.
+   * The path below the root; `""` for the files that are directly in the folder
+   * `within`, but not in one of its subfolders.
    */
   path: string;
   /** The number of files. */
@@ -13,11 +13,13 @@ export interface PathUsage {
   /** The total size of the files, in bytes. */
   bytes: number;
   /**
-   * The space used in the repository, in bytes. The size of a frame that
-   * several folders share is divided among them in proportion to the lengths of
-   * their pieces. The space of a single file is the sum of the space of its
-   * pieces. The space of a piece is its length or the size of its frames,
-   * whichever is smaller.
+   * The space used in the repository, in bytes.
+   *
+   * - If several folders share a frame, its size is divided among the folders
+   *   in proportion to the lengths of their pieces.
+   * - The space of a single file is the sum of the space of its pieces. The
+   *   space of a piece is its length or the size of its frames, whichever is
+   *   smaller.
    */
   stored: number;
 }
@@ -26,9 +28,12 @@ export interface PathUsage {
 interface SharedRange {
   /** The length of the range in bytes. */
   length: number;
-  /** The sum of the numbers in `parts`. */
+  /** The sum of the lengths in `parts`, in bytes. */
   total: number;
-  /** The number of bytes of each folder in the range, by the folder's path. */
+  /**
+   * The total length in bytes of each folder's pieces in the range, before
+   * compression, by the folder's path.
+   */
   parts: Map<string, number>;
 }
 
@@ -43,7 +48,8 @@ export class FolderUsage {
   /**
    * Creates an instance without entries. Call `add` to add entries.
    *
-   * @param within The folder whose subfolders are counted separately.
+   * @param within The path of the folder in which each subfolder is counted
+   * separately; `""` for the root.
    * @param most The maximum number of largest files to return.
    */
   constructor(within: string, most: number) {
@@ -51,7 +57,7 @@ export class FolderUsage {
     this.#most = most;
   }
 
-  /** Adds an entry. Only files are counted. */
+  /** Adds an entry inside the folder `within`. Only files are counted. */
   add(entry: TreeEntry): void {
     if (entry.kind !== "file") return;
     const below = entry.path.slice(this.#within.length);
@@ -93,11 +99,7 @@ export class FolderUsage {
       .sort((a, b) => b.stored - a.stored || b.bytes - a.bytes);
   }
 
-  /**
-   * Returns the largest files. The space of a file is the sum of the space of
-   * its pieces. The space of a piece is its length or the size of its frames,
-   * whichever is smaller, because other files can share the frames.
-   */
+  /** Returns the files with the largest size, largest first. */
   largest(): PathUsage[] {
     this.#cut();
     return this.#largest;

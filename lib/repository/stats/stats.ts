@@ -20,19 +20,23 @@ import { allPieces } from "../verify/verify_files.ts";
 /** Options for statistics. */
 export interface StatsOptions {
   /**
-   * The snapshot whose folders are reported. Default: the last snapshot, even
-   * if it is a safety snapshot.
+   * The snapshot for which folders and largest files are reported. Default: the
+   * last snapshot, even if it is a safety snapshot.
    */
   snapshot?: SnapshotRecord;
-  /** The folder whose subfolders are reported. Default: the root. */
+  /**
+   * The path of a folder in the snapshot. Its direct subfolders and the largest
+   * files in it are reported. Default: the root.
+   */
   within?: string;
-  /** The maximum number of the largest files to return. Default: 10. */
+  /** The maximum number of largest files to report. Default: 10. */
   largest?: number;
   /**
    * Called with the error of each record, note or layer that cannot be read.
-   * The record, the note, or the snapshots with the layer are then ignored. The
-   * error of a layer of the reported snapshot is also thrown. By default, each
-   * error of a record or layer is thrown.
+   * The record or note is then ignored. If a layer cannot be read, `own`,
+   * `alive` and `dead` are computed as if the snapshots with this layer needed
+   * no volumes or layers. The error of a layer of the reported snapshot is also
+   * thrown. By default, each error of a record or layer is thrown.
    */
   onDamage?: DamageHandler;
   /** The signal that ends the work with an error of code `aborted`. */
@@ -45,7 +49,7 @@ export interface SnapshotUsage {
   record: SnapshotRecord;
   /**
    * The number of bytes that the snapshot added to the repository when it was
-   * taken.
+   * taken, not counting its record.
    */
   added: number;
   /**
@@ -66,21 +70,21 @@ export interface RepositoryStats {
   /** The snapshots, oldest first. */
   snapshots: SnapshotUsage[];
   /**
-   * The snapshot whose folders and files are reported. Absent if the repository
-   * has no snapshots.
+   * The snapshot to which `folders` and `largest` belong. Absent if the
+   * repository has no snapshots.
    */
   snapshot?: SnapshotRecord;
   /**
-   * The folders of the reported snapshot, sorted by the space that they use,
-   * largest first.
+   * The direct subfolders of the folder `within`, and one element for the files
+   * directly in this folder, sorted by the space that they use, largest first.
    */
   folders: PathUsage[];
-  /** The largest files of the reported snapshot. */
+  /** The largest files in the folder `within`, largest first. */
   largest: PathUsage[];
   /**
    * The number of volumes of content and signatures, their total size in bytes,
    * and the number of bytes that snapshots need (`alive`) and do not need
-   * (`dead`). Removed snapshots are not considered.
+   * (`dead`). Bytes that only removed snapshots need count as `dead`.
    */
   volumes: { count: number; bytes: number; alive: number; dead: number };
 }
@@ -89,8 +93,8 @@ export interface RepositoryStats {
 const SHARED = "";
 
 /**
- * Computes the statistics from the list of objects, the records, the trees and
- * the notes of drills.
+ * Computes the statistics of a repository from the list of its objects, its
+ * records and trees, and the notes of drills. See `Repository.stats`.
  */
 export async function repositoryStats(
   store: Store,
@@ -157,7 +161,10 @@ export async function repositoryStats(
  * it.
  */
 class Owners {
-  /** The number of bytes of volumes that at least one snapshot needs. */
+  /**
+   * The total size, in bytes, of the ranges of volumes that at least one
+   * snapshot needs.
+   */
   alive = 0;
   readonly #byKey = new Map<
     string,

@@ -18,11 +18,11 @@ const VERSION = 1;
 
 /**
  * The notes in which a machine that copied snapshots into a repository vouches
- * for these snapshots. The record of a copied snapshot stays as it is, byte for
- * byte. So it is signed for the repository from which it was copied, often by a
- * machine that is not a signer of the target repository. A note has the SHA-256
- * of the record and the id of the target repository, and is signed by the
- * machine that copied the snapshot.
+ * for these snapshots. The record of a snapshot is copied byte for byte.
+ * Therefore, the copy is signed for the repository from which it comes, often
+ * by a machine that is not a signer of the target repository. A note has the
+ * SHA-256 of the record and the id of the target repository, and is signed by
+ * the machine that copied the snapshot.
  */
 export class CopiedNotes {
   readonly #storage: Storage;
@@ -33,7 +33,7 @@ export class CopiedNotes {
   /**
    * Creates a view of the notes without reading anything.
    *
-   * @param storage The objects of the repository, decrypted.
+   * @param storage The repository's storage, which returns decrypted objects.
    * @param repository The id of the repository.
    */
   constructor(storage: Storage, repository: string) {

@@ -43,20 +43,20 @@ export interface FindOptions extends SignalOptions {
    */
   asMade?: boolean;
   /**
-   * The directory whose snapshots `latest`, labels and dates refer to, or a
-   * path in it. If the directory has no snapshots, and the repository has
-   * snapshots of only one other directory, `latest`, labels and dates refer to
-   * the snapshots of that other directory. By default, they refer to the
-   * snapshots of all directories.
+   * A directory, or a path in it. `latest`, labels and dates name only
+   * snapshots of this directory. If the directory has no snapshots, and the
+   * repository has snapshots of only one other directory, they name the
+   * snapshots of that other directory. By default, they name the snapshots of
+   * all directories.
    */
   directory?: string;
   /**
-   * The id of the machine whose snapshots `latest`, labels and dates refer to.
-   * Snapshots that record no machine are included. This option has no effect
-   * without `directory`. If the machine has no snapshots of `directory`, and
-   * the repository has snapshots of only one directory of one machine,
-   * `latest`, labels and dates refer to these snapshots. Default: the machine
-   * with which the repository was opened, or else all machines.
+   * The id of a machine. `latest`, labels and dates name only snapshots that
+   * this machine took or that record no machine. If `directory` has no such
+   * snapshots, and the repository has snapshots of only one directory of one
+   * machine, they name these snapshots. Without `directory`, this option has no
+   * effect. Default: the machine with which the repository was opened, or else
+   * all machines.
    */
   machine?: string;
   /**
@@ -91,9 +91,12 @@ export interface FoundFolder {
   folder: string;
 }
 
-/** The last snapshot of the directory that contains a path. */
+/**
+ * The last snapshot of the directory that contains a path, and the path in the
+ * snapshot.
+ */
 export interface FoundPlace extends ReadRecord {
-  /** The path below the directory, `""` for the directory itself. */
+  /** The path below the root of the snapshot, `""` for the root. */
   below: string;
 }
 
@@ -139,7 +142,7 @@ export class Finder {
   readonly #list: () => Promise<string[]>;
   readonly #options: FindOptions;
   readonly #records = new Map<string, Promise<ReadRecord>>();
-  /** The ids of the snapshots whose damage was reported. */
+  /** The ids of the snapshots for which damage was reported. */
   readonly #reported = new Set<string>();
   readonly #below = new Map<string, string | undefined>();
   /** The names of all notes with labels, after they were listed. */
@@ -156,8 +159,7 @@ export class Finder {
    * @param storage The repository's storage.
    * @param list Called when the ids are needed. Returns the ids of all
    * snapshots, in order.
-   * @param options The directory and machine whose snapshots are searched, the
-   * current time, and callbacks for trust and for damaged records.
+   * @param options Options for finding a snapshot.
    */
   constructor(
     storage: Storage,
@@ -175,12 +177,13 @@ export class Finder {
    * @param text `latest`, `latest~N`, a label, an id or a part of an id, or a
    * time such as `yesterday`.
    * @throws {DeltarError} `not-found` if the text names no snapshot or more
-   * than one.
+   * than one; also the errors of the storage and of damaged records.
    */
   async find(text: string): Promise<SnapshotRecord> {
     const [record] = await together([
       this.#named(text),
-      // The labels are listed while the snapshot is looked up.
+      // Listing the labels while the snapshot is looked up saves the time of a
+      // request.
       this.#options.asMade ? undefined : outcomeOf(this.#listLabels()),
     ]);
     return await this.#withLabel(record);
@@ -201,7 +204,8 @@ export class Finder {
 
   async #withLabel(record: SnapshotRecord): Promise<SnapshotRecord> {
     if (this.#options.asMade) return record;
-    // The snapshot is returned even if its label cannot be read.
+    // If a new label cannot be read, the snapshot is returned with an older
+    // label.
     const { isTrustedLabel: isTrusted } = this.#options;
     const names = await this.#listLabels();
     const options = { names, onDamage: () => {}, isTrusted };
@@ -211,11 +215,13 @@ export class Finder {
   /**
    * Returns the snapshot and the folder that `SNAPSHOT:FOLDER` names:
    *
-   * - If the text begins with `latest`, `latest~N` or a whole id, followed
-   *   by a colon, the text is split at that colon.
+   * - If the text begins with `latest`, `latest~N` or a whole id, followed by a
+   *   colon, the text is split at that colon.
    * - Otherwise, if the whole text names a snapshot, the folder is the root.
    * - Otherwise, the text is split at the first colon that follows the name of
    *   a snapshot.
+   *
+   * @throws {DeltarError} The errors of `find`.
    */
   async findFolder(text: string): Promise<FoundFolder> {
     const plain = /^(latest(?:~\d+)?|\d{8}T\d{6}Z-[0-9a-f]{6}):(.*)$/s.exec(
@@ -242,10 +248,10 @@ export class Finder {
 
   /**
    * Returns the last trusted snapshot of the innermost directory that contains
-   * a path, or `undefined` if there is none. Considers only snapshots of the
-   * machine in the options and snapshots that record no machine.
+   * a path, or `undefined` if there is none. If the options name a machine, the
+   * snapshots of other machines are ignored.
    *
-   * @param place The absolute path on this machine.
+   * @param place The absolute path of the directory, or a path in it.
    */
   async lastAt(place: string): Promise<FoundPlace | undefined> {
     let best: FoundPlace | undefined;
@@ -265,8 +271,9 @@ export class Finder {
   }
 
   /**
-   * Yields the records to which `latest`, labels and dates can refer, with
-   * their original labels, the newest first. The records are not cached.
+   * Yields the records to which `latest`, labels and dates can refer, the
+   * newest first. The records have the labels from when the snapshots were
+   * taken, and are not cached.
    */
   async *snapshots(): AsyncGenerator<SnapshotRecord> {
     const isMeant = await this.#isMeant();
@@ -316,8 +323,8 @@ export class Finder {
   }
 
   /**
-   * Returns the record of the snapshot whose whole id is the text, or
-   * `undefined` if there is none. Reads this record without listing snapshots.
+   * Returns the record of the snapshot that has the text as its whole id, or
+   * `undefined` if there is none. Reads the record without listing snapshots.
    */
   async #whole(text: string): Promise<SnapshotRecord | undefined> {
     if (idOfRecord(recordName(text)) === undefined) return undefined;
@@ -545,7 +552,10 @@ function onMachine({ machine }: SnapshotRecord): string {
   return machine === undefined ? "" : ` on ${machine.host ?? machine.id}`;
 }
 
-/** Returns a list of the ids and directories of the last snapshots, as text. */
+/**
+ * Returns a text that lists the ids and directories of the last few of the
+ * given snapshots.
+ */
 function listed(records: readonly SnapshotRecord[]): string {
   const names = records.slice(-MAX_NAMED).map(({ id, directory }) =>
     `${id} (${directory})`

@@ -30,15 +30,15 @@ export interface FreshRestore {
   /** The directory's absolute path, without symlinks. */
   directory: string;
   /**
-   * The restore, in the form of the field `safety` of a safety snapshot's
-   * record.
+   * The operation and the id of the restored snapshot, in the same form as in
+   * the record of a safety snapshot.
    */
   safety: SafetyRecord;
   /** Whether the restore created the directory. */
   made: boolean;
-  /** The folder of the snapshot that was restored. Default: the root. */
+  /** The path of the restored folder in the snapshot. Default: the root. */
   from?: string;
-  /** The paths that were restored. Default: all paths. */
+  /** The restored paths, below the root of the snapshot. Default: all paths. */
   paths?: readonly string[];
 }
 
@@ -46,15 +46,15 @@ export interface FreshRestore {
 type Fresh = Pick<FreshRestore, "directory" | "made" | "from" | "paths">;
 
 /**
- * Records a restore into a directory that is new or empty. If the note is too
- * large or the storage refuses it, the restore continues but cannot be undone
- * by deltar.
+ * Stores a note about a restore into a directory that is new or empty. If the
+ * note is too large or cannot be stored, this function returns without an
+ * error. The restore then continues, but deltar cannot undo it.
  *
  * @param storage The repository's storage.
  * @param snapshot The id of the snapshot that is restored.
  * @param fresh The directory and the restored part of the snapshot.
- * @param signal A signal that aborts the write.
- * @throws {DeltarError} `aborted` if `signal` fires.
+ * @param signal The signal that ends the work with an error of code `aborted`.
+ * @throws {DeltarError} `aborted` if the signal fired.
  */
 export async function noteFreshRestore(
   storage: Storage,

@@ -27,9 +27,9 @@ export interface Holder {
   /** The name of the key. */
   name: string;
   /**
-   * The kind of the key. With a full key, all objects can be read and written,
-   * and the keys can be changed. With a write-only key, only snapshots can be
-   * taken.
+   * The kind of the key. The holder of a full key can read and write all
+   * objects, and can change the keys. The holder of a write-only key can only
+   * take snapshots.
    */
   kind: "full" | "write-only";
   /**
@@ -47,7 +47,7 @@ export interface Holder {
 /**
  * Stores the holder of a key.
  *
- * @param storage The objects of the repository, decrypted.
+ * @param storage The repository's storage, which returns decrypted objects.
  * @param holder The holder.
  * @param admin The admin key, which signs the object.
  */
@@ -69,7 +69,7 @@ export async function putHolder(
 /**
  * Deletes the holder of a key.
  *
- * @param storage The objects of the repository, decrypted.
+ * @param storage The repository's storage, which returns decrypted objects.
  * @param name The name of the key.
  */
 export async function deleteHolder(
@@ -80,11 +80,11 @@ export async function deleteHolder(
 }
 
 /**
- * Returns the holder of each key, by key name. A holder is omitted if the
- * object that names the holder is damaged, not signed by the admin key, or not
- * encrypted for the caller.
+ * Returns the holder of each key, by key name. A holder is omitted if its
+ * object is damaged, not signed by the admin key, or not encrypted for the
+ * caller.
  *
- * @param storage The objects of the repository, decrypted.
+ * @param storage The repository's storage, which returns decrypted objects.
  * @param adminPublicKey The public admin key, which must have signed each
  * holder.
  */
@@ -100,8 +100,9 @@ export async function readHolders(
       const line = await readSigned(storage, object, FORMAT, adminPublicKey);
       holders.set(name, holderOf(line, name, object));
     } catch (error) {
-      // The identities on a recovery sheet that was printed before a rotation
-      // cannot decrypt objects that were stored after the rotation.
+      // Holders that are damaged or cannot be decrypted are omitted. For
+      // example, the identities on a recovery sheet that was printed before a
+      // rotation cannot decrypt holders that were stored after the rotation.
       if (codeOf(error) !== "key" && !isDamage(error)) throw error;
     }
   }
@@ -115,9 +116,11 @@ function holderOf(line: Line, name: string, object: string): Holder {
     line.name !== name || (kind !== "full" && kind !== "write-only") ||
     added === undefined
   ) {
-    throw new DeltarError("corrupt", "invalid fields of the holder of a key", {
-      object,
-    });
+    throw new DeltarError(
+      "corrupt",
+      "the holder of a key has a missing or invalid `name`, `kind` or `added`",
+      { object },
+    );
   }
   return {
     name,

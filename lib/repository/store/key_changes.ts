@@ -7,12 +7,12 @@
  * Of two changes that must not run at the same time, at least one finds the
  * note of the other, deletes its own note, and fails with `conflict`.
  *
- * A process that is killed leaves its note behind. The note is ignored ten
- * minutes after it was stored (`MAX_CHANGE_MS`). On the machine of the process,
- * the note is ignored as soon as the process has ended. There is one exception.
- * If a note announces the removal of a key, a process that removes another key
- * treats the first key as already removed, however old the note is. At least
- * one other full key must be left (`keys.ts`).
+ * A process that is killed leaves its note behind. Other processes ignore the
+ * note ten minutes after it was stored (`MAX_CHANGE_MS`). Processes on the same
+ * machine ignore it as soon as the killed process has ended. There is one
+ * exception: if a note announces the removal of a key, a process that removes
+ * another key treats the announced key as already removed, however old the note
+ * is. So two removals cannot together remove the last full key (`keys.ts`).
  *
  * @module
  */
@@ -27,21 +27,22 @@ import { putSigned, readSigned } from "./signed_object.ts";
 
 const FORMAT = "deltar-key-change";
 /**
- * The pattern of the name of a note, without its folder: the kind of change, a
- * random number and, for some kinds, the name of the key.
+ * The pattern of the name of a note, without its folder: the kind of change, 16
+ * random hexadecimal digits and, for `add` and `remove`, the name of the key.
  */
 const NOTE_NAME =
   /^(add|remove|rotate|rekey|revoke)\.[0-9a-f]{16}(?:\.(.+))?\.json$/;
 
-/** The time after which a change is considered interrupted, in milliseconds. */
+/** The age at which a change is considered interrupted, in milliseconds. */
 const MAX_CHANGE_MS = 10 * 60_000;
 
-/**
- * A change to the keys of a repository. A rotation and the end of a rekey
- * change all keys, and `revoke` changes a signer.
- */
+/** A change to the keys or signers of a repository. */
 export interface KeyChange {
-  /** The kind of change. */
+  /**
+   * The kind of change. `rotate` and `rekey` change all keys. `rekey` is the
+   * last step of a rekey, which retires the older identities. `revoke` revokes
+   * a signing key.
+   */
   kind: "add" | "remove" | "rotate" | "rekey" | "revoke";
   /** The name of the key, if the kind is `add` or `remove`. */
   key?: string;
@@ -54,9 +55,9 @@ interface AnnouncedChange extends KeyChange {
 }
 
 /**
- * The changes to the keys of a repository. An instance announces each change to
- * other processes, and refuses a change that must not run at the same time as
- * another change.
+ * The coordinator of the changes to the keys of a repository. It announces each
+ * change to other processes, and refuses a change while another process makes a
+ * change that must not run at the same time.
  */
 export class KeyChanges {
   readonly #storage: Storage;
@@ -65,7 +66,7 @@ export class KeyChanges {
   /**
    * Creates a view of the changes without reading anything.
    *
-   * @param storage The objects of the repository, decrypted.
+   * @param storage The repository's storage, which returns decrypted objects.
    * @param admin The admin key, which signs the notes.
    */
   constructor(storage: Storage, admin: SigningKey) {
@@ -78,10 +79,12 @@ export class KeyChanges {
    * note.
    *
    * @param change The change.
-   * @param work Called to make the change, with the names of the keys that
-   * other changes, running or interrupted, are about to remove.
-   * @throws {DeltarError} `conflict` if a change that must not run at the same
-   * time is running.
+   * @param work Called to make the change, with the names of the keys whose
+   * removal other processes have announced, even if the removal was
+   * interrupted.
+   * @throws {DeltarError} `conflict` if another process is making, or may still
+   * be making, a change that must not run at the same time; also any error that
+   * `work` throws.
    */
   async run(
     change: KeyChange,
@@ -104,8 +107,9 @@ export class KeyChanges {
         if (!isExcluded && other.key !== key) continue;
         const end = await this.#endOf(other.object);
         if (end === undefined) {
-          // If a process was interrupted while it removed another key, the
-          // note of that process stays until the removal is repeated.
+          // The note of an interrupted removal of another key is kept, so that
+          // later removals treat that key as already removed. A later change to
+          // that key deletes the note.
           const isFinished = other.kind !== "remove" || other.key === key;
           if (isFinished) over.push(other.object);
         } else if (isExcluded) throw busyError(end);

@@ -4,7 +4,9 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { readSignature, sign, type SigningKey, verify } from "../../ssh/mod.ts";
 import { NAMESPACE } from "../format/signed_listing.ts";
 
-/** The content of a key file, which is an identity file of age. */
+/**
+ * The content of a key file. The file of a full key is an identity file of age.
+ */
 export interface KeyFile {
   /** The id of the repository. */
   id: string;
@@ -22,8 +24,8 @@ export interface KeyFile {
   /**
    * The identities that a rekey has retired, the newest first. No stored object
    * needs them. The oldest one, the first identity of the repository, is kept
-   * because the admin key is derived from it. The others are kept because
-   * copies of objects that were made before the rekey may need them.
+   * because the admin key is derived from it. The others are kept because they
+   * may be needed to decrypt a copy of the repository from before the rekey.
    */
   retired: readonly string[];
 }
@@ -37,9 +39,9 @@ const IDENTITY = "AGE-SECRET-KEY-";
 const RETIRED = "# retired: ";
 
 /**
- * Returns the bytes of a key file. If the file has no identity, the admin key
- * signs it: the last line contains an SSH signature of all lines before it, in
- * base64.
+ * Returns the bytes of a key file, not yet encrypted. If the file has no
+ * identity, its last line contains the admin key's SSH signature of all lines
+ * before, in base64.
  *
  * @param file The content of the key file.
  * @param admin The admin key.
@@ -66,13 +68,14 @@ export async function encodeKeyFile(
 }
 
 /**
- * Reads a key file.
+ * Decodes a key file.
  *
  * @param bytes The decrypted file.
  * @param object The name of the object, for errors.
- * @throws {DeltarError} `corrupt` if the file has neither an identity nor a
- *   recipient with a valid signature by the admin key, if an identity is
- *   invalid, or if the recipient belongs to none of the identities.
+ * @throws {DeltarError} `corrupt` if an identity is invalid, or the recipient
+ *   belongs to none of the identities. If the file has no identity: `corrupt`
+ *   if it has no recipient or admin key, or no valid signature by this admin
+ *   key.
  */
 export async function decodeKeyFile(
   bytes: Uint8Array,
@@ -96,13 +99,13 @@ export async function decodeKeyFile(
       await Promise.all(retired.map(recipientOf));
       recipients = await Promise.all(identities.map(recipientOf));
     } catch {
-      // The cause is omitted, because it may contain the identity.
+      // The cause is omitted, because it can contain the identity.
       throw fail("the key file has an invalid identity");
     }
     const recipient = named ?? recipients[0];
     if (!recipients.includes(recipient)) {
       throw fail(
-        "the recipient in the key file belongs to none of its identities",
+        "the recipient in the key file belongs to none of the identities in it",
       );
     }
     const file = { id, recipient, identities, retired };
@@ -110,7 +113,10 @@ export async function decodeKeyFile(
   }
   const signature = after(SIGNATURE);
   if (named === undefined || admin === undefined || signature === undefined) {
-    throw fail("the key file has no identity and is not a write-only key");
+    throw fail(
+      "the key file has neither an identity nor the recipient, admin key and " +
+        "signature of a write-only key",
+    );
   }
   const message = new TextEncoder()
     .encode(text.slice(0, text.indexOf(SIGNATURE)));

@@ -20,7 +20,7 @@
  * signatures are trusted, and `recipients.ts` stores the recipients after a
  * rotation. The admin key signs all of these objects (`signed_object.ts`).
  * `key_changes.ts` coordinates processes that change the keys at the same time.
- * `noted_storage.ts` stores a manifest before each key and note.
+ * `noted_storage.ts` stores a manifest before each key file and note.
  * `sealed_files.ts` encrypts the files that a machine keeps outside the
  * repository.
  *
@@ -61,7 +61,7 @@ import { deleteOtherManifests, withNoteManifests } from "./noted_storage.ts";
 import { putRecipients, readRecipients } from "./recipients.ts";
 import { type Signer, Signers } from "./signers.ts";
 
-/** The person or machine that a key is for. */
+/** A key to add, with the person or machine that it is for. */
 export interface KeyFor {
   /**
    * The name of the key: 1 to 64 ASCII letters, digits, `.`, `_` and `-`. The
@@ -80,8 +80,8 @@ export interface KeyFor {
    */
   kind?: "full" | "write-only";
   /**
-   * The machine, and the public half of the key that signs its records. Absent
-   * if they are not known.
+   * The machine that the key is for, and the public half of the signing key of
+   * this machine. Absent if they are not known.
    */
   signer?: Pick<Signer, "publicKey" | "machine">;
 }
@@ -92,7 +92,10 @@ export interface KeyFor {
  */
 export type KeyInfo = Holder | { name: string; kind: "unknown" };
 
-/** The keys that the caller expects a repository to have. */
+/**
+ * The first identity and the admin key that the caller expects a repository to
+ * have.
+ */
 export interface ExpectedKeys {
   /**
    * The SHA-256 of the first identity's recipient, in hexadecimal. If the
@@ -103,7 +106,7 @@ export interface ExpectedKeys {
   admin?: string;
 }
 
-/** A key whose file a rotation replaces. */
+/** A key whose file a rotation or rekey replaces. */
 interface Target extends Required<Pick<KeyFor, "name" | "kind" | "to">> {
   /** Whether this is the caller's key. */
   isOwn: boolean;
@@ -136,19 +139,25 @@ export class RepositoryKeys {
   readonly noteKey: SigningKey | undefined;
   /**
    * The storage of the encrypted objects. It stores a manifest before each key
-   * and note.
+   * file and note.
    */
   readonly #storage: Storage;
   readonly #id: string;
   readonly #opened: OpenedKey;
-  /** The second recipient of all encrypted objects that are not volumes. */
+  /**
+   * The second recipient of the objects that `decrypted` stores encrypted.
+   * Volumes have no second recipient.
+   */
   readonly #second: string;
   /**
    * The keys that decrypt the repository's objects. A rotation changes this
    * list.
    */
   readonly #openers: AgeKey[];
-  /** The content of the caller's key file. A rotation replaces it. */
+  /**
+   * The content of the caller's key file, or of the recovery sheet. Rotations
+   * and rekeys change the content.
+   */
   #file: KeyFile;
 
   private constructor(
@@ -184,8 +193,8 @@ export class RepositoryKeys {
    * @param id The id of the repository.
    * @param first The first key, which is a full key.
    * @param machineKey The signing key of this machine, if it has one.
-   * @throws {DeltarError} `exists` if a key has this name; `unsupported` if the
-   *   recipient is not valid.
+   * @throws {DeltarError} `exists` if a key with the same name exists;
+   *   `unsupported` if the recipient is not valid.
    * @throws {TypeError} If the name is not valid, or the key is write-only.
    */
   static async create(
@@ -221,11 +230,11 @@ export class RepositoryKeys {
    * @param own The keys of the caller.
    * @param expected The keys that the caller expects the repository to have.
    * @param machineKey The signing key of this machine, if it has one.
-   * @throws {DeltarError} If no key file can be used: `key` if no key was
-   *   given, or none of the given keys decrypts a key file; `mismatch` if a key
-   *   file belongs to another repository; `corrupt`, `truncated` or `limit` if
-   *   a key file is damaged. Also `mismatch` if the admin key is not the
-   *   expected key.
+   * @throws {DeltarError} `key` if no key was given, or none of the given keys
+   *   opens the repository; `mismatch` if the key file that a given key
+   *   decrypts belongs to another repository, or the admin key is not the
+   *   expected one; `corrupt`, `truncated` or `limit` if a key file is damaged
+   *   and no other one can be used, or `recipients.json` is damaged.
    */
   static async open(
     storage: Storage,
@@ -246,9 +255,9 @@ export class RepositoryKeys {
   }
 
   /**
-   * The id of the repository, from the key file, which a storage cannot change.
-   * If no key file was decrypted, or the key file has no id, the id is taken
-   * from the settings. `undefined` if these settings are lost.
+   * The id of the repository, as the caller's key file contains it. If no key
+   * file was decrypted, or the key file has no id, this is the id from the
+   * settings; `undefined` if the settings are lost.
    */
   get id(): string | undefined {
     const { id } = this.#opened.file;
@@ -310,8 +319,8 @@ export class RepositoryKeys {
         name.startsWith("volumes/")
           ? [this.recipient()]
           : [this.recipient(), this.#second],
-      // The writers of all other objects pad the objects themselves, because
-      // they record the checksums of the padded bytes.
+      // Other objects are padded by their writers, which record the checksums
+      // of the padded bytes.
       isPadded: (name) => name.endsWith(".json"),
       isPartial: this.isWriteOnly,
       kindOf,
@@ -320,10 +329,10 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the key for encrypting the files that this machine keeps about the
-   * repository: the newest identity or, if the caller's key is write-only, the
-   * caller's own key. `secret` is a text that only the owners of the key
-   * know.
+   * Returns the key for the files that this machine keeps about the repository,
+   * with its recipient: the newest identity or, if the caller's key is
+   * write-only, the caller's own key. `secret` is the text of the key or, if
+   * the key is a `CryptoKey`, its recipient.
    */
   cacheKey(): { key: AgeKey; recipient: string; secret: string } {
     const { identities: [identity], recipient } = this.#file;
@@ -340,7 +349,8 @@ export class RepositoryKeys {
    *
    * @param from The name of the object, without the ending `.age`.
    * @param to The name of the copy, without the ending `.age`.
-   * @throws {DeltarError} `exists` if an object named `to` exists.
+   * @throws {DeltarError} `exists` if an object named `to` exists; `not-found`
+   *   if there is no object named `from`.
    */
   async copyFile(from: string, to: string): Promise<void> {
     const file = this.#storage.get(from + AGE_SUFFIX, { fresh: true });
@@ -365,14 +375,14 @@ export class RepositoryKeys {
   /**
    * Adds a key.
    *
-   * @param key The name and kind of the key, the person or machine that it is
-   *   for, the recipient or passphrase, and the public key with which that
-   *   person or machine signs.
-   * @throws {DeltarError} `key` if the caller's key is write-only; `exists` if
-   *   a key already has this name, or the public key in `key` was revoked;
-   *   `unsupported` if the recipient is not valid; `unsupported` or `corrupt`
-   *   if the public key is not a valid Ed25519 key; `conflict` if another
-   *   process is changing the keys.
+   * @param key The name and kind of the key, the recipient or passphrase of the
+   *   person or machine that the key is for, and the public half of the signing
+   *   key of this machine.
+   * @throws {DeltarError} `key` if the caller's key is write-only or older than
+   *   the last rotation; `exists` if a key already has this name, or the
+   *   signing key was revoked; `unsupported` if the recipient is not valid;
+   *   `unsupported` or `corrupt` if the public key is not a valid Ed25519 key;
+   *   `conflict` if another process is changing the keys.
    * @throws {TypeError} If the name is not valid, or a write-only key has no
    *   recipient.
    */
@@ -397,9 +407,11 @@ export class RepositoryKeys {
    * is revoked.
    *
    * @param name The name of the key.
-   * @throws {DeltarError} `key` if the caller's key is write-only; `not-found`
-   *   if there is no such key; `unsafe` if no other full key would be left;
-   *   `conflict` if another process is changing the keys.
+   * @throws {DeltarError} `key` if the caller's key is write-only or older than
+   *   the last rotation; `not-found` if there is no such key; `unsafe` if no
+   *   other full key would be left; `conflict` if another process is changing
+   *   the keys.
+   * @throws {TypeError} If the name is not valid.
    */
   async remove(name: string): Promise<void> {
     checkKeyName(name);
@@ -442,20 +454,22 @@ export class RepositoryKeys {
   }
 
   /**
-   * Generates a new identity and adds it to all key files. From then on, new
-   * objects are encrypted for the new identity. A person who has only the older
-   * identities, such as the owner of a key that was removed earlier, cannot
-   * read the new objects. Older objects are not changed.
+   * Generates a new identity and adds it to the files of all full keys. The
+   * files of write-only keys get the recipient of the new identity. From then
+   * on, new objects are encrypted for the new identity. A person who has only
+   * the older identities, such as the owner of a key that was removed earlier,
+   * cannot read the new objects. Older objects are not changed.
    *
    * If a rotation is interrupted, the next call continues it. After a rotation,
    * this object and its `Repository` use the new identity. Other programs that
    * have the repository open encrypt for the older identity until they open it
-   * again. `Repository.rekey` encrypts older objects for the new identity, too.
+   * again. Call `Repository.rekey` to encrypt the file keys of older objects
+   * for the new identity.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only or older than
-   *   the last rotation; `unsupported` if a key file cannot be encrypted again,
-   *   because its recipient is not known or it has a passphrase other than the
-   *   caller's; `conflict` if another process is changing the keys.
+   *   the last rotation; `unsupported` if the recipient or passphrase of a key
+   *   file is not known, so that the file cannot be encrypted again; `conflict`
+   *   if another process is changing the keys.
    */
   async rotate(): Promise<void> {
     const admin = this.#needAdmin();
@@ -470,14 +484,17 @@ export class RepositoryKeys {
       const all = isBegun ? identities : [await newIdentity(), ...identities];
       const begun = { id, recipient, identities: all, retired };
       const ended = { ...begun, recipient: await recipientOf(all[0]) };
-      // The caller's own key file gets the new identity first and is finished
-      // last. So if this rotation is interrupted, the next one can continue it.
+      // The caller's own key file is the first to get the new identity, and the
+      // last to get the new recipient. So if this rotation is interrupted, the
+      // caller's next rotation finds an identity that is not in use, and
+      // continues.
       const [own, others] = [true, false]
         .map((isOwn) => targets.filter((target) => target.isOwn === isOwn));
       for (const target of [...own, ...others]) {
         if (target.kind === "full") await this.#replace(target, begun, admin);
       }
-      // At this point, every full key has the new identity.
+      // From here on, objects can be encrypted for the new identity, because
+      // the file of every full key has it.
       await this.#putRecipients(ended, admin);
       for (const target of [...others, ...own]) {
         await this.#replace(target, ended, admin);
@@ -488,11 +505,12 @@ export class RepositoryKeys {
   }
 
   /**
-   * Stores the holder of the first key, and deletes manifests that were stored
-   * for other repositories. The settings must already be stored.
+   * Stores the holder of the first key, and deletes manifests that failed
+   * creations of other repositories left in the storage. The settings must
+   * already be stored.
    *
-   * @param first The holder of the first key.
-   * @throws {DeltarError} The errors of `add`.
+   * @param first The first key, which is a full key.
+   * @throws {DeltarError} The errors of `note`.
    */
   async begin(first: KeyFor): Promise<void> {
     await deleteOtherManifests(this.#storage, this.#id);
@@ -518,7 +536,7 @@ export class RepositoryKeys {
 
   /**
    * The storage of the encrypted objects and of the key files. It stores a
-   * manifest before each key and note.
+   * manifest before each key file and note.
    */
   get files(): Storage {
     return this.#storage;
@@ -531,7 +549,8 @@ export class RepositoryKeys {
    * one identity.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only or does not
-   *   have the newest identity; `conflict` if a rotation was interrupted.
+   *   have the newest identity; `conflict` if a rotation is running or was
+   *   interrupted.
    */
   async rewrapKeys(): Promise<RewrapKeys | undefined> {
     this.#needAdmin();
@@ -560,8 +579,10 @@ export class RepositoryKeys {
    * @param work Called first, while no other process can change the keys.
    * Returns `true` if no object needs the older identities any longer. If it
    * returns `false`, nothing is retired.
-   * @returns The number of identities that were retired.
-   * @throws {DeltarError} The errors of `rotate`, except `unsupported`.
+   * @returns The number of identities that were retired; 0 if nothing was
+   *   retired.
+   * @throws {DeltarError} The errors of `rotate`, except `unsupported`; also
+   *   any error that `work` throws.
    */
   async retire(work: () => Promise<boolean>): Promise<number> {
     const admin = this.#needAdmin();
@@ -623,10 +644,12 @@ export class RepositoryKeys {
   }
 
   /**
-   * Stores the holder of a key, and adds the key's signer to the trusted
-   * signers.
+   * Stores the holder of a key, and adds the machine with the key to the
+   * trusted signers if its signing key is given.
    *
-   * @throws {DeltarError} The errors of `add`.
+   * @throws {DeltarError} `key` if the caller's key is write-only; `exists` if
+   *   the signing key was revoked; `unsupported` or `corrupt` if the public key
+   *   is not a valid Ed25519 key.
    */
   async note({ name, to, kind = "full", signer }: KeyFor): Promise<void> {
     const admin = this.#needAdmin();
@@ -677,8 +700,9 @@ export class RepositoryKeys {
   }
 
   /**
-   * Changes the keys. Throws an error if another process is changing the keys,
-   * or if the caller does not know all identities of the repository.
+   * Calls `work` to change the keys. Throws `conflict` if another process is
+   * making a change that must not run at the same time, and `key` if the caller
+   * does not know all identities of the repository.
    */
   async #change(
     admin: SigningKey,
@@ -694,7 +718,8 @@ export class RepositoryKeys {
         this.#file = await withRetired(this.#file, stored.retired);
         return await work(leaving);
       }
-      // Key files written by the caller would lack the newest identity.
+      // Key files that the caller wrote would lack the identities that the
+      // caller does not know.
       throw outdatedError(this.#storage);
     });
   }
@@ -751,8 +776,8 @@ function kindOf(name: string): "clear" | "foreign" | "encrypted" {
 }
 
 /**
- * Returns the second recipient of all encrypted objects that are not volumes:
- * the recipient of this machine if its key is write-only, otherwise a recipient
+ * Returns the second recipient of encrypted objects other than volumes: the
+ * recipient of this machine if its key is write-only, otherwise a recipient
  * whose identity nobody has.
  */
 async function secondOf({ file, own }: OpenedKey): Promise<string> {
@@ -763,11 +788,11 @@ async function secondOf({ file, own }: OpenedKey): Promise<string> {
   }
   throw new DeltarError(
     "key",
-    "the key file of a write-only key can be decrypted only with an age identity",
+    "a write-only key can be used only with an age identity; give an age identity",
   );
 }
 
-/** Returns an encrypted key file of the given kind. */
+/** Returns the encrypted file of a key of the given kind. */
 async function keyFile(
   file: KeyFile,
   kind: "full" | "write-only",
@@ -785,8 +810,9 @@ async function keyFile(
 
 /**
  * Returns the content of a key file, with the identities of the given
- * recipients listed as retired. The given content still lists them as in use if
- * another process retired them, or if the file could not be encrypted again.
+ * recipients listed as retired. `file` lists some of these identities as in use
+ * if another process retired them, or if the key file could not be encrypted
+ * again when they were retired.
  */
 async function withRetired(
   file: KeyFile,

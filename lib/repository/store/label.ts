@@ -38,7 +38,9 @@ export async function labelSnapshot(
 
 /** Options for reading labels. */
 export interface LabelOptions {
-  /** The names of all notes with labels, if the caller has listed them. */
+  /**
+   * The names of the notes with the labels. By default, the notes are listed.
+   */
   names?: readonly string[];
   /** Called with the error of each note that cannot be read. */
   onDamage?: DamageHandler;
@@ -55,8 +57,8 @@ export interface LabelOptions {
  *
  * @param storage The repository's storage.
  * @param records The records. Their labels need not be current.
- * @param options The names of the notes, and callbacks for damaged notes and
- * for trust.
+ * @param options The names of the notes, a callback for damaged notes, and a
+ * callback that decides which labels are trusted.
  */
 export async function withLabels(
   storage: Storage,

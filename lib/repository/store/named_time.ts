@@ -29,9 +29,10 @@ export interface NamedTime {
 /**
  * Returns the period that a text names, such as `today`, `yesterday`,
  * `3 days ago`, `2026-11`, `2026-11-20` or `2026-11-20 14:00`. Times are local,
- * unless the text ends in `Z`. A number of days, weeks, months or years ago
- * names a whole day, so `1 day ago` is `yesterday`. A number of hours, minutes
- * or seconds ago names a millisecond.
+ * unless the text ends in `Z`. A text such as `2 weeks ago`, in days, weeks,
+ * months or years, names a whole day, so `1 day ago` is `yesterday`. A text
+ * such as `2 hours ago`, in hours, minutes or seconds, names a single
+ * millisecond.
  *
  * @param text The text, in English.
  * @param now The current time, in milliseconds since 1970.
@@ -49,7 +50,8 @@ export interface NamedTime {
  */
 export function namedTime(text: string, now: number): NamedTime | undefined {
   const time = timeOf(text, now);
-  // A `Date` cannot represent a time before the year -271,821.
+  // A `Date` cannot represent a time before the year -271,821, and returns
+  // `NaN`.
   return time !== undefined && Number.isFinite(time.start) ? time : undefined;
 }
 
@@ -86,7 +88,10 @@ function timeOf(text: string, now: number): NamedTime | undefined {
   }
 }
 
-/** Returns the period that a text in digits names, such as `2026-11-20`. */
+/**
+ * Returns the period that a date in digits names, with or without a time, such
+ * as `2026-11-20` or `2026-11-20 14:00`.
+ */
 function namedDate(words: string): NamedTime | undefined {
   const found =
     /^(\d{4})-(\d\d)(?:-(\d\d)(?:[ t](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(z)?)?)?$/
@@ -130,8 +135,9 @@ function moment(start: number, length: number): NamedTime {
 }
 
 /**
- * Returns the period of a day. A date that is not in the month is a day of an
- * earlier or later month.
+ * Returns the period of a day in local time. If `date` is less than 1 or
+ * greater than the length of the month, the day is in an earlier or later
+ * month.
  *
  * @param month The month, from 0.
  * @param date The day of the month, from 1.
@@ -143,9 +149,13 @@ function day(year: number, month: number, date: number): NamedTime {
   };
 }
 
-/** Returns the start of a day in local time, in milliseconds since 1970. */
+/**
+ * Returns the start of a day in local time, in milliseconds since 1970. The
+ * month is counted from 0, the date from 1.
+ */
 function startOfDay(year: number, month: number, date: number): number {
-  // The constructor of `Date` adds 1900 to the years 0 to 99.
+  // The constructor of `Date` adds 1900 to the years 0 to 99. `setFullYear`
+  // does not.
   const time = new Date(2000, 0, 1);
   time.setFullYear(year, month, date);
   return time.getTime();
@@ -153,7 +163,7 @@ function startOfDay(year: number, month: number, date: number): number {
 
 /**
  * Returns the given day of the month, or the last day of the month if the month
- * is shorter.
+ * is shorter. The month is counted from 0.
  */
 function ofMonth(year: number, month: number, date: number): number {
   const last = new Date(startOfDay(year, month + 1, 0));

@@ -19,12 +19,12 @@ const MAX_NAMES = 8;
 
 /**
  * Returns a storage of encrypted objects that stores a manifest before each key
- * and note, so that keys and notes can be verified without a key.
+ * file and note, so that key files and notes can be verified without a key.
  *
  * A writer that is killed may leave the manifest of an object that it did not
  * store or replace. So an object is considered undamaged if any of its
- * manifests contains its SHA-256. After an object is replaced or deleted, its
- * older manifests are deleted.
+ * manifests contains its SHA-256. After an object is replaced, its older
+ * manifests are deleted. After it is deleted, all of its manifests are deleted.
  *
  * @param storage The storage of the encrypted objects.
  * @param repository The id of the repository.
@@ -111,8 +111,8 @@ export function withNoteManifests(
 
 /**
  * Deletes the manifests that were stored for another repository in the same
- * storage. The creation of the other repository was interrupted, or failed
- * because the new repository was created first.
+ * storage, and manifests that are damaged. The creation of the other repository
+ * was interrupted, or failed because the new repository was created first.
  *
  * @param storage The storage of the encrypted objects of a new repository.
  * @param repository The id of the new repository.

@@ -32,7 +32,7 @@ export interface OpenedKey {
    * if it is not known.
    */
   sum: string | undefined;
-  /** The name of the key, or `recovery sheet`. */
+  /** The name of the key; `recovery sheet` if a recovery sheet was used. */
   name: string;
   /**
    * The caller's key that decrypted the key file. With a recovery sheet, the
@@ -50,10 +50,11 @@ export interface OpenedKey {
  * @param own The keys of the caller.
  * @param sum The SHA-256 of the first identity's recipient, in hexadecimal.
  *   `undefined` if the settings are lost; any identity is then accepted.
- * @throws {DeltarError} If no key file can be used: `key` if no key was given,
- *   or none of the given keys decrypts a key file; `mismatch` if a key file
+ * @throws {DeltarError} `key` if no key was given, or none of the given keys
+ *   opens the repository; `mismatch` if the key file that a given key decrypts
  *   belongs to another repository; `corrupt`, `truncated` or `limit` if a key
- *   file is damaged.
+ *   file is damaged and no other one can be used, or `recipients.json` is
+ *   damaged.
  */
 export async function openKeys(
   storage: Storage,
@@ -172,8 +173,9 @@ async function openKeyFiles(
   if (writeOnly !== undefined) return writeOnly;
   if (damage !== undefined) throw damage;
   const what = names.length === 0
-    ? "the repository is encrypted, and all of its key files are missing"
-    : "none of the given keys opens this repository, whose keys are " +
+    ? "the repository is encrypted, and all of its key files are missing; " +
+      "use a recovery sheet"
+    : "none of the given keys opens this repository; its keys are " +
       `${
         names.join(", ")
       }. If your key opened the repository before, its file ` +
@@ -193,6 +195,7 @@ function isUnknown(id: string): boolean {
 /**
  * Returns the first identity of a repository: the identity whose recipient has
  * the SHA-256 `sum` or, if `sum` is not known, the last of the identities.
+ * Returns `undefined` if no identity is found.
  *
  * @param identities The identities, the newest first.
  */
@@ -240,7 +243,7 @@ export async function namesOfKeys(storage: Storage): Promise<string[]> {
   return names.sort();
 }
 
-/** Returns the name of a key file, as it is stored. */
+/** Returns the name of the file of a key: `keys/NAME.age`. */
 export function keyFileName(name: string): string {
   return `${KEYS}${name}${AGE_SUFFIX}`;
 }

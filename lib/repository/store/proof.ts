@@ -15,13 +15,14 @@ export interface Proof {
   /** The number of files that could not be restored exactly. */
   failed: number;
   /**
-   * The path of the last file without deltas that a drill restored. The next
-   * drill of the snapshot begins after this file.
+   * The path of the last file without deltas that a drill of the snapshot
+   * tested. The next drill tests the files without deltas that follow this
+   * file.
    */
   after?: string;
   /**
-   * The path of the last file with deltas that a drill restored. The next drill
-   * of the snapshot begins after this file.
+   * The path of the last file with deltas that a drill of the snapshot tested.
+   * The next drill tests the files with deltas that follow this file.
    */
   afterDelta?: string;
   /**
@@ -32,12 +33,12 @@ export interface Proof {
   withoutDeltas?: boolean;
   /**
    * The names of the keys with which this drill or earlier drills succeeded.
-   * Only in an encrypted repository.
+   * Absent if the repository is not encrypted.
    */
   keys?: readonly string[];
   /**
    * The recipient on the recovery sheet with which this drill or an earlier
-   * drill succeeded.
+   * drill succeeded. Absent if there was no such drill.
    */
   sheet?: string;
 }
@@ -47,7 +48,10 @@ export interface Proof {
  * the snapshot.
  *
  * @param store The repository.
- * @param onDamage Called with the error of each proof that cannot be read.
+ * @param onDamage Called with the error of each proof that cannot be read. By
+ *   default, damaged proofs are ignored.
+ * @throws {DeltarError} `unsupported` if the version of a proof is too new and
+ *   there is no `onDamage`; also the errors of the storage.
  */
 export async function readProofs(
   store: Store,

@@ -10,7 +10,10 @@ const FORMAT = "deltar-recipients";
 
 /** The recipients of a repository. */
 export interface Recipients {
-  /** The recipients that objects are encrypted for, the newest first. */
+  /**
+   * The recipients that are not retired, the newest first. New objects are
+   * encrypted for the newest one.
+   */
   recipients: readonly string[];
   /** The recipients whose identities a rekey has retired, the newest first. */
   retired: readonly string[];
@@ -40,7 +43,7 @@ export async function putRecipients(
  * Returns the current and the retired recipients of a repository. Both lists
  * are empty if the keys have never been rotated.
  *
- * @param storage The objects of the repository, decrypted.
+ * @param storage The repository's storage, which returns decrypted objects.
  * @param adminPublicKey The public admin key, which must have signed the
  *   object.
  * @throws {DeltarError} `corrupt`, `truncated` or `limit` if the object is

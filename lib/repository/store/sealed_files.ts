@@ -19,8 +19,8 @@ export class SealedFiles {
   /**
    * Creates a cipher for files.
    *
-   * @param of The key that decrypts the files, its recipient, and a text that
-   *   only the owners of the key know.
+   * @param of The key that decrypts the files, its recipient, and the secret
+   *   from which `nameFor` computes the names of the files.
    */
   constructor(of: { key: AgeKey; recipient: string; secret: string }) {
     this.#key = of.key;

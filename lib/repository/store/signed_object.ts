@@ -25,7 +25,7 @@ export function encodeSigned(
 /**
  * Stores an object with one line, signed with a key.
  *
- * @param storage The objects of the repository, decrypted.
+ * @param storage The repository's storage, which returns decrypted objects.
  * @param name The name of the object.
  * @param format The name of the format.
  * @param fields The fields of the line.
@@ -48,14 +48,14 @@ export async function putSigned(
 /**
  * Returns the line of an object that `putSigned` stored.
  *
- * @param storage The objects of the repository, decrypted.
+ * @param storage The repository's storage, which returns decrypted objects.
  * @param name The name of the object.
  * @param format The name of the format.
  * @param signer The public key that must have signed the object.
  * @throws {DeltarError} `corrupt` if the object is not signed or is signed by
  *   another key; `corrupt`, `truncated` or `limit` if it is damaged;
- *   `not-found` if there is no such object; `key` if it is not encrypted for
- *   the caller.
+ *   `unsupported` if its version is too new; `not-found` if there is no such
+ *   object; `key` if it is not encrypted for the caller.
  */
 export async function readSigned(
   storage: Storage,

@@ -53,9 +53,9 @@ export interface Signer {
 export type Trust = "trusted" | "unknown" | "revoked";
 
 /**
- * The machines whose signatures on records are trusted. Each signer is stored
- * in a separate object, which the admin key signs. So if two machines add or
- * change signers at the same time, both changes are kept.
+ * The machines whose signatures on records are trusted, or were trusted before.
+ * Each signer is stored in a separate object, which the admin key signs. So if
+ * two machines add or change signers at the same time, both changes are kept.
  */
 export class Signers {
   readonly #storage: Storage;
@@ -67,10 +67,11 @@ export class Signers {
   /**
    * Creates a view of the signers of a repository without reading anything.
    *
-   * @param storage The objects of the repository, decrypted.
+   * @param storage The repository's storage, which returns decrypted objects.
    * @param adminPublicKey The public admin key, which must have signed each
    *   signer.
-   * @param admin The admin key, which is needed to change signers.
+   * @param admin The admin key, which is needed to change signers; `undefined`
+   *   if the caller's key is write-only.
    */
   constructor(
     storage: Storage,
@@ -125,7 +126,8 @@ export class Signers {
    * machine with a write-only key may sign only its own snapshots.
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
-   * @param machine The id of the machine that a record names.
+   * @param machine The id of the machine that a record names; `undefined` if
+   *   the record names no machine.
    * @throws {DeltarError} `key` if the signer is not encrypted for the caller.
    */
   async maySignFor(
@@ -139,8 +141,8 @@ export class Signers {
   }
 
   /**
-   * Adds a signer. If the key is already trusted, this method changes the
-   * stored signer only if its `writeOnly` differs.
+   * Adds a signer. If the key is already trusted, the stored signer is replaced
+   * only if its `writeOnly` differs.
    *
    * @throws {DeltarError} `key` if the caller has no admin key; `exists` if the
    *   key was revoked; `unsupported` or `corrupt` if the key is not a valid
@@ -189,6 +191,7 @@ export class Signers {
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @param time The time of the revocation, in milliseconds since 1970.
+   *   Default: now.
    * @throws {DeltarError} `key` if the caller has no admin key; `not-found` if
    *   there is no such signer; `unsupported` or `corrupt` if the key is not a
    *   valid Ed25519 key.
@@ -251,9 +254,11 @@ export class Signers {
       writeOnly !== undefined && typeof writeOnly !== "boolean" ||
       revoked !== undefined && revokedAt === undefined
     ) {
-      throw new DeltarError("corrupt", "invalid fields of a signer", {
-        object: name,
-      });
+      throw new DeltarError(
+        "corrupt",
+        "missing or invalid fields of a signer",
+        { object: name },
+      );
     }
     return {
       publicKey,

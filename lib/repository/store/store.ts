@@ -6,7 +6,7 @@
  * Of the other files in this directory, `find_snapshot.ts` finds the snapshot
  * that a user names, and `named_time.ts` reads times such as `yesterday`.
  * `keys.ts` explains the keys and their files. `label.ts` changes labels and
- * limits their length. `proof.ts` handles the results of drills,
+ * limits their length. `proof.ts` reads the results of drills,
  * `fresh_restore.ts` the notes about restores into new or empty directories,
  * and `copied.ts` the notes about copied snapshots.
  *
@@ -65,9 +65,10 @@ export interface CreateOptions extends SignalOptions {
   codec?: CodecName;
   /**
    * The access that the group of the repository's folder gets: `read`, or
-   * `write` for reading and writing. By default, only the owner has access to a
-   * new folder. An existing folder keeps its mode, unless it is empty and all
-   * users can access it. In this case, only the owner keeps access.
+   * `write` for reading and writing. By default, only the owner gets access to
+   * a new folder, and an existing folder keeps its mode. There is one
+   * exception: if an existing folder is empty, users outside its group can
+   * access it, and it has no set-group-ID bit, only the owner keeps access.
    */
   shared?: Sharing;
   /**
@@ -82,8 +83,9 @@ export interface CreateOptions extends SignalOptions {
 /** The machine that uses a repository. */
 export interface Machine extends MachineRecord {
   /**
-   * The key that signs the records of the machine's snapshots. In an encrypted
-   * repository, the admin key signs them by default.
+   * The key that signs the records of the machine's snapshots. By default, they
+   * are signed by the admin key if the caller has a full key of an encrypted
+   * repository, and are not signed otherwise.
    */
   key?: SigningKey;
 }
@@ -104,10 +106,10 @@ export interface OpenOptions extends ReadOptions {
    */
   keys?: readonly AgeKey[] | (() => Promise<readonly AgeKey[]>);
   /**
-   * The SHA-256 of the recipient of the repository's first identity, as
-   * `RepositoryKeys.sum` returned it when the repository was first opened. A
-   * repository that has a different recipient, or is not encrypted, is refused.
-   * By default, any repository is opened.
+   * The SHA-256 of the recipient of the repository's first identity, in
+   * hexadecimal, as `RepositoryKeys.sum` returned it when the repository was
+   * first opened. A repository that has a different recipient, or is not
+   * encrypted, is refused. By default, any repository is opened.
    */
   recipient?: string;
   /**
@@ -153,7 +155,8 @@ export interface ParentOptions extends ReadOptions {
 export type RecordTrust = Trust | "unsigned" | "foreign";
 
 /**
- * A repository: its objects and snapshots, and the trust in their signatures.
+ * A repository: its objects, its snapshots, and the rules by which signatures
+ * are trusted.
  */
 export class Store {
   /** The storage of the objects. */
@@ -167,7 +170,7 @@ export class Store {
   readonly codec: Codec;
   /** The keys, if the repository is encrypted. */
   readonly keys: RepositoryKeys | undefined;
-  /** This machine. `undefined` if the caller gave none. */
+  /** This machine; `undefined` if the caller did not describe it. */
   readonly machine: Machine | undefined;
   /** The writer of manifests, if the repository is encrypted. */
   readonly manifests: ManifestWriter | undefined;
@@ -196,8 +199,9 @@ export class Store {
    * @param options The compression, the first key of an encrypted repository,
    * and who may access a repository in a folder.
    * @throws {DeltarError} `exists` if the storage already contains a
-   * repository; `unsupported` if this runtime does not support the compression,
-   * or if `shared` is given and the storage cannot be shared.
+   * repository, or another process is creating one; `unsupported` if this
+   * runtime does not support the compression, or if `shared` is given and the
+   * storage cannot be shared.
    */
   static async create(
     storage: Storage,
@@ -226,8 +230,8 @@ export class Store {
     const id = crypto.randomUUID();
     const settings: Settings = { id, codec: codec.name };
     // The settings are stored last. If another process stores its settings
-    // first, the repository has the identity of that process, and the key that
-    // was stored here is deleted.
+    // first, the repository has the identity that the other process generated,
+    // and the key file that was stored here is deleted.
     const keys = options.encrypt &&
       await createKeys(storage, id, options.encrypt, options.machine?.key);
     if (keys !== undefined) {
@@ -257,11 +261,11 @@ export class Store {
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged, unless `onDamage` is given and the repository has a snapshot;
-   * `unsupported` if its format is newer; `key` if it is encrypted and no key
-   * is given, or none of the given keys opens it; `mismatch` if it does not
-   * match the options `recipient`, `admin` and `id`, or has only a key file of
-   * another repository; also the error of a damaged key file if no other key
-   * file can be opened.
+   * `unsupported` if its format is newer than this version of deltar can read;
+   * `key` if it is encrypted and no key is given, or none of the given keys
+   * opens it; `mismatch` if it does not match the options `recipient`, `admin`
+   * and `id`, or has only a key file of another repository; also the error of a
+   * damaged key file if no other key file can be opened.
    */
   static async open(
     storage: Storage,
@@ -311,7 +315,8 @@ export class Store {
         { object: storage.location },
       );
     }
-    // Lost settings do not name an id either.
+    // Lost settings do not contain the id of the repository. In this case, the
+    // id that the caller expects is used, if there is one.
     const id = encryption && named === LOST_ID ? pinned ?? named : named;
     const base = { id, codec: codecFor(codec), machine };
     if (encryption === undefined) {
@@ -361,9 +366,10 @@ export class Store {
   }
 
   /**
-   * The key that signs the objects that this machine stores: the machine's own
-   * key or, if the machine has no key, the admin key. `undefined` if there is
-   * no admin key either. In this case, nothing is signed.
+   * The key that signs the records, checkpoints and manifests that this machine
+   * stores: the machine's own key or, if the machine has no key, the admin key.
+   * `undefined` if the caller has no admin key either. These objects are then
+   * not signed.
    */
   get signingKey(): SigningKey | undefined {
     return this.machine?.key ?? this.keys?.admin;
@@ -376,7 +382,8 @@ export class Store {
    * - In a repository that is not encrypted, every record is trusted.
    * - With a full key, three kinds of signatures are trusted: those of the
    *   admin key, those of signers that were not revoked, and those of this
-   *   machine, unless its key was revoked. If there are no signers, only the
+   *   machine, unless its key was revoked. A signer with a write-only key is
+   *   trusted only for its own snapshots. If there are no signers, only the
    *   signatures of the admin key and of this machine are trusted. So an
    *   attacker gains nothing by deleting the signers.
    * - With a write-only key, the signers cannot be read. Only the signatures of
@@ -400,8 +407,8 @@ export class Store {
   }
 
   /**
-   * Returns whether `latest`, a label or a date may refer to a record, which
-   * must be trusted. If this machine signed the record, this method does not
+   * Returns whether a record is trusted, so that `latest`, a label or a date
+   * may refer to it. If this machine signed the record, this method does not
    * check whether the machine's key was revoked, which saves a request. A
    * machine with a revoked key cannot take another snapshot anyway.
    */
@@ -413,7 +420,10 @@ export class Store {
     return await this.trustOf(record) === "trusted";
   }
 
-  /** Returns whether a record was signed for another repository. */
+  /**
+   * Returns whether a record was signed for another repository. Returns `false`
+   * if the id of this repository is not known.
+   */
   isForeign({ repository }: SnapshotRecord): boolean {
     return repository !== undefined && this.id !== LOST_ID &&
       repository !== this.id;
@@ -472,8 +482,8 @@ export class Store {
   /**
    * Returns whether snapshots of this machine may refer to the contents of a
    * trusted snapshot. The contents of a snapshot that another machine took with
-   * a write-only key are excluded, because they were not checked against their
-   * SHA-256.
+   * a write-only key are excluded, because this machine has not checked them
+   * against their SHA-256.
    *
    * @throws {DeltarError} The error of the storage.
    */
@@ -549,10 +559,11 @@ export class Store {
 
   /**
    * Returns the records of all snapshots, the oldest first. The records of one
-   * directory are in the order of their ids. The records of several directories
-   * are ordered by time. If the time of a snapshot is not plausible, the time
-   * of the next snapshot of the directory is used instead or, if there is no
-   * next snapshot, the time of the previous one.
+   * directory and machine are in the order of their ids. The records of several
+   * directories or machines are ordered by time. If the time of a snapshot is
+   * not plausible, the time of the next snapshot of the same directory and
+   * machine is used instead or, if there is no next snapshot, the time of the
+   * previous one.
    *
    * @param options With `onDamage`, records that cannot be read are reported
    * and omitted.
@@ -569,8 +580,8 @@ export class Store {
   }
 
   /**
-   * Adds the records of new snapshots to records that were read earlier. The
-   * order is that of `records`.
+   * Returns the records that were read earlier together with the records of new
+   * snapshots, in the order in which `records` returns them.
    *
    * @param known The records that were read earlier.
    * @param others The ids of further known snapshots. Their records are not
@@ -616,8 +627,8 @@ export class Store {
    * Returns the record of a snapshot as it is stored.
    *
    * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`,
-   * `truncated` or `limit` if the record is damaged; `unsupported` if its
-   * version is newer.
+   * `truncated` or `limit` if the record is damaged; `unsupported` if this
+   * version of deltar does not know the record's version.
    */
   async record(
     id: string,
@@ -628,7 +639,8 @@ export class Store {
 
   /**
    * Returns the last trusted snapshot of a directory of this machine, which is
-   * the parent of the next snapshot; `undefined` if there is none.
+   * the parent of the next snapshot; `undefined` if there is none. Safety
+   * snapshots are ignored.
    *
    * @param directory The directory's absolute path.
    * @param options Callbacks for damaged records and for snapshots of other
@@ -697,9 +709,10 @@ async function createKeys(
     if (codeOf(cause) !== "exists") throw cause;
     throw new DeltarError(
       "exists",
-      "another process is creating an encrypted repository here, or was " +
-        "interrupted while creating one. If no such process is running, delete " +
-        "keys/ and try again.",
+      "keys/ already contains a key with this name. If deltar.json exists, " +
+        "open the existing repository. Otherwise, another process is " +
+        "creating a repository, or was interrupted while creating one. If no " +
+        "such process is running, delete keys/ and try again.",
       { object: storage.location, cause },
     );
   }
@@ -735,7 +748,10 @@ export async function* readAll(
   }
 }
 
-/** Returns the fields of a new record that name this machine and its key. */
+/**
+ * Returns the fields of a new record that name this machine, the key that signs
+ * the record, and the repository.
+ */
 export function machineOf(
   store: Store,
 ): Pick<SnapshotRecord, "machine" | "signer" | "repository"> {
@@ -761,8 +777,9 @@ export function signatureOf(
 
 /**
  * Returns the fields that depend on the signature, for a record that replaces
- * another record. The replacement of a record that is not trusted is not
- * signed, because a signature would make its contents trusted.
+ * another record. Returns no fields if the other record is not trusted: its
+ * replacement is not signed, because a signature would make the contents
+ * trusted.
  *
  * @param store The repository.
  * @param original The record that is replaced.

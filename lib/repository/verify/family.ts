@@ -21,16 +21,17 @@ import type { LayerLine, TreeEntry } from "../layers/tree_layer.ts";
 export type LayerKey = string;
 
 /**
- * Returns the key of a layer. The key includes the checksum, because a forged
- * record could name the layer with a different checksum.
+ * Returns a text that identifies a layer. The text includes the checksum of the
+ * layer, because a forged record could name the layer with a different
+ * checksum.
  */
 export function layerKey({ name, sha256 }: LayerRecord): LayerKey {
   return `${sha256} ${name}`;
 }
 
 /**
- * Groups the snapshots whose trees have the same first layer. The order of the
- * snapshots is kept.
+ * Groups snapshots by the first layer of their trees. Within each group, the
+ * snapshots keep their order.
  */
 export function familiesOf(
   records: readonly SnapshotRecord[],
@@ -46,24 +47,29 @@ export function familiesOf(
 }
 
 /**
- * An entry that is visible in at least one tree of the family: no higher layer
- * of that tree has a line for its path.
+ * An entry that is visible in at least one tree of a family: in this tree, no
+ * layer above the entry's layer has a line for the entry's path.
  */
 export interface VisibleEntry {
   /** The entry. */
   entry: TreeEntry;
   /** The record of the layer that contains the entry. */
   layer: LayerRecord;
-  /** The number of the layer in its family. */
+  /** The index of the layer in the list of the family's layers. */
   number: number;
-  /** The numbers of all layers of the family that have a line for the path. */
+  /**
+   * The numbers of the family's readable layers that have a line for the path.
+   */
   lines: readonly number[];
 }
 
 /** A layer of a family. */
 interface FamilyLayer {
   record: LayerRecord;
-  /** A list that contains only the number of this layer. */
+  /**
+   * A list that contains only the number of this layer. Entries whose path is
+   * in no other layer share this list, which saves memory.
+   */
   alone: readonly number[];
   /** The snapshots that have the layer. */
   owners: SnapshotRecord[];
@@ -73,10 +79,10 @@ interface FamilyLayer {
   isLost: boolean;
 }
 
-/** A snapshot whose tree contains a given layer, and the layers above it. */
+/** One of the snapshots whose trees contain a given layer. */
 interface LayerUser {
   snapshot: SnapshotRecord;
-  /** The numbers of the layers above the layer in the snapshot's tree. */
+  /** The numbers of the layers above the given layer in the snapshot's tree. */
   above: readonly number[];
 }
 
@@ -96,24 +102,27 @@ export interface FamilyOptions {
 }
 
 /**
- * A family: the trees of all snapshots that have the same first layer. A pass
- * over the family reads each layer once and visits each entry once, even if
- * many snapshots share them. The lines of all layers are merged in path order
+ * A family: all snapshots whose trees have the same first layer. A pass over
+ * the family reads each layer once and visits each entry once, even if several
+ * snapshots share the layer. The lines of all layers are merged in path order
  * while they are read, so no entry stays in memory.
  */
 export class Family {
-  /** All snapshots of the family, in the order in which they were passed. */
+  /** All snapshots of the family, in the order in which `of` received them. */
   readonly all: readonly SnapshotRecord[];
   /**
-   * The snapshots in `all` whose layers could all be read so far, in the same
-   * order.
+   * The snapshots in `all`, in the same order, except those with a layer that
+   * could not be read.
    */
   snapshots: readonly SnapshotRecord[];
   readonly #layers: readonly FamilyLayer[];
   readonly #options: FamilyOptions;
-  /** The number of each layer. */
+  /** The number of each layer, by the layer's key. */
   readonly #numbers = new Map<LayerKey, number>();
-  /** The users of each layer in `snapshots`, by the number of the layer. */
+  /**
+   * For each layer, in the order of the layers' numbers, the snapshots in
+   * `snapshots` that have the layer.
+   */
   #users: readonly LayerUser[][] = [];
   #objects = new Map<string, ObjectRecord>();
 
@@ -133,11 +142,12 @@ export class Family {
   }
 
   /**
-   * Groups snapshots into families, and yields each family. The stored bytes of
-   * small layers are read in advance, for all passes over the family.
+   * Groups snapshots into families, and yields each family. Small layers are
+   * read in advance. Their stored bytes stay in memory for all passes over the
+   * family.
    *
    * @param storage The repository's storage.
-   * @param records The snapshots.
+   * @param records The records of the snapshots.
    * @param options A callback for layers that cannot be read, and a signal.
    */
   static async *of(
@@ -178,8 +188,8 @@ export class Family {
 
   /**
    * Makes a pass over all entries that are visible in at least one of the
-   * snapshots. If a layer cannot be read, its snapshots are removed from
-   * `snapshots`, and the pass begins again without the layer.
+   * snapshots. If a layer cannot be read, the snapshots that have the layer are
+   * removed from `snapshots`, and the pass begins again without the layer.
    *
    * @param visit Called with the entries at the beginning of each attempt. The
    * entries are in path order. Entries of the same path are in the order of
@@ -201,14 +211,14 @@ export class Family {
     }
   }
 
-  /** Returns the snapshots in which an entry of a layer is visible. */
+  /** Returns those of `snapshots` in which an entry is visible. */
   having(visible: VisibleEntry): SnapshotRecord[] {
     return [...this.#having(visible)];
   }
 
   /**
-   * Returns the only snapshot in which an entry is visible; `undefined` if the
-   * entry is visible in no snapshot or in several.
+   * Returns the snapshot in which an entry is visible, if there is exactly one
+   * in `snapshots`; otherwise `undefined`.
    */
   onlyOneHaving(visible: VisibleEntry): SnapshotRecord | undefined {
     const [first, second] = this.#having(visible);
@@ -225,8 +235,10 @@ export class Family {
     const objects = new Map<string, { object: ObjectRecord; number: number }>();
     const add = (object: ObjectRecord, number: number) => {
       const known = objects.get(object.name);
-      // If several layers name the object, the record in the last of these
-      // layers is kept, whatever order the layers are read in.
+      // Several layers can name the same object, with different sizes or
+      // checksums if a layer was forged. The reference in the layer with the
+      // highest number is kept, so that the result does not depend on the order
+      // in which the layers are read.
       if (known === undefined || known.number <= number) {
         objects.set(object.name, { object, number });
       }
@@ -251,7 +263,10 @@ export class Family {
     );
   }
 
-  /** Adds the entries of a group that are visible in any of the snapshots. */
+  /**
+   * Adds to `entries` the entries of a group of lines that are visible in at
+   * least one of the snapshots.
+   */
   #addVisible(
     entries: VisibleEntry[],
     group: readonly NumberedLine[],
@@ -273,7 +288,10 @@ export class Family {
     }
   }
 
-  /** Yields the lines of a layer, and calls `onObject` with each volume. */
+  /**
+   * Yields the lines of a layer in batches. Calls `onObject` with each object
+   * that the layer names, and with the number of the layer.
+   */
   async *#lines(
     number: number,
     onObject: (object: ObjectRecord, number: number) => void = () => {},
@@ -294,8 +312,10 @@ export class Family {
   }
 
   /**
-   * Finds all layers that cannot be read, and removes their snapshots from
-   * `snapshots`.
+   * Finds all layers that cannot be read, and calls `onFailure` for each of
+   * them. Removes the snapshots that have these layers from `snapshots`.
+   *
+   * @param first The error of a layer that was already found to be unreadable.
    */
   async #lose(first: UnreadableLayer): Promise<void> {
     const numbers = [...this.#layers.keys()]
@@ -337,13 +357,16 @@ export class Family {
   }
 }
 
-/** A finder of the layers whose line for a path is visible. */
+/**
+ * The layers of each snapshot. They determine which lines for a path are
+ * visible.
+ */
 class Visibility {
   /** The numbers of the layers of each snapshot, upper layers first. */
   readonly #trees: readonly number[][];
 
   /**
-   * Creates a finder.
+   * Creates a `Visibility`.
    *
    * @param trees The numbers of the layers of each snapshot, lower layers
    * first.
@@ -353,8 +376,8 @@ class Visibility {
   }
 
   /**
-   * Returns the numbers of the layers whose line is visible in at least one of
-   * the snapshots.
+   * Returns the numbers of the layers whose line for a path is visible in at
+   * least one of the snapshots.
    *
    * @param lines The numbers of all layers that have a line for the path.
    */
@@ -370,9 +393,9 @@ class Visibility {
   }
 }
 
-/** The failure to read a layer. `cause` is the error. */
+/** An error that says which layer cannot be read. `cause` is the reason. */
 class UnreadableLayer extends Error {
-  /** The number of the layer in its family. */
+  /** The index of the layer in the list of the family's layers. */
   readonly number: number;
 
   constructor(number: number, cause: unknown) {
@@ -382,7 +405,7 @@ class UnreadableLayer extends Error {
 }
 
 /**
- * Returns the layers of snapshots, each with the snapshots to which it belongs.
+ * Returns each layer of the snapshots once, with the snapshots that have it.
  */
 function layersOf(
   snapshots: readonly SnapshotRecord[],

@@ -42,8 +42,8 @@ export interface Damage {
    */
   unreadable: boolean;
   /**
-   * The files and hard links that cannot be read because of the damage, except
-   * for those of lost snapshots.
+   * The files and hard links that cannot be read because of the damage.
+   * Snapshots that cannot be read at all are not considered.
    */
   files: HarmedFile[];
 }
@@ -54,15 +54,16 @@ export class Findings {
   readonly #harmed = new Map<string, Map<string, HarmedFile>>();
 
   /**
-   * Records that an object is damaged. If the object is already recorded, its
-   * first message is kept.
+   * Records that an object is damaged. If damage to the object is already
+   * recorded, it is kept, and `kind` and `fault` are ignored.
    *
    * @param object The name of the object.
    * @param kind The kind of the object.
    * @param fault The fault as text, or the error that was thrown while the
-   * object was read. An error that does not concern a stored object is thrown
-   * again.
-   * @returns The damage. Snapshots and files can be added to it.
+   * object was read. The error is thrown again if it is not a `DeltarError`, or
+   * if its code is `aborted`.
+   * @returns The damage. `lose`, `need` and `harm` add snapshots and files to
+   * it.
    */
   object(
     object: string,
@@ -136,7 +137,8 @@ export class Findings {
   }
 
   /**
-   * Returns all damage, sorted by the names of objects and the paths of files.
+   * Returns all damage, sorted by the name of the object. The files of each
+   * element are sorted by path.
    */
   all(): Damage[] {
     for (const { files } of this.#byObject.values()) {

@@ -18,13 +18,16 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 export interface UnrecordedSnapshot {
   /** The id of the snapshot. */
   id: string;
-  /** The objects that the snapshot stored and that no other snapshot needs. */
+  /**
+   * The objects that were stored for the snapshot and that no other snapshot
+   * needs.
+   */
   objects: StoredObject[];
   /**
    * Whether there is evidence that the record existed: another snapshot with
    * this snapshot as its parent, a label, or the result of a drill. Without
-   * evidence, the run might have been interrupted just before it stored the
-   * record.
+   * such evidence, the run that took the snapshot might have been interrupted
+   * before it stored the record.
    */
   wasThere: boolean;
 }
@@ -32,12 +35,13 @@ export interface UnrecordedSnapshot {
 /**
  * Finds snapshots whose tree is stored but whose record is missing. Snapshots
  * that were removed, are being taken, or were replaced by a repair are not
- * included. If the mark of a prune is damaged, nothing is found.
+ * included. If the mark of a prune is damaged, the result is empty.
  *
  * @param storage The repository's storage.
  * @param sizes The sizes of the stored objects in bytes, by name.
  * @param records The records of the existing snapshots.
  * @param leftOvers The objects that no existing snapshot needs.
+ * @returns The snapshots, in the order of their ids.
  */
 export async function findUnrecorded(
   storage: Storage,
@@ -66,9 +70,10 @@ export async function findUnrecorded(
     found.push({ id, objects, wasThere: told.has(id) });
   }
   if (found.length === 0) return [];
-  // A prune may have purged the snapshots after the objects were listed. It
-  // stores its mark before it deletes anything, and deletes the mark last. So
-  // the marks are read again before the objects are listed again.
+  // A prune may have purged some of these snapshots after the objects were
+  // listed. A prune deletes its mark last. So the marks are read first, and
+  // then the objects are listed: if the mark of a prune no longer exists, the
+  // objects that the prune deleted are not in the list.
   const isGarbageNow = await findGarbage(storage);
   const present = new Set<string>();
   for await (const { name } of storage.list()) present.add(name);
@@ -87,8 +92,7 @@ export async function findUnrecorded(
  * Reads the marks of prunes. Returns a function that tests whether an object of
  * a snapshot is garbage according to the marks, because the snapshot was purged
  * or a prune is deleting the object. If a mark is damaged, every object counts
- * as garbage, because there is no way to know for which snapshots a prune has
- * freed the space.
+ * as garbage, because it is unknown which snapshots were purged.
  */
 async function findGarbage(
   storage: Storage,

@@ -10,7 +10,9 @@ import type {
 
 /**
  * Returns the snapshots and notes whose cryptographic signature is missing or
- * not trusted. Records and notes that cannot be read are omitted.
+ * not trusted. Records and notes that cannot be read are omitted. In a
+ * repository that is not encrypted, notes are not checked, and records only
+ * with the option `signers`.
  */
 export async function findUntrusted(
   store: Store,
@@ -50,8 +52,8 @@ async function findUntrustedSnapshots(
 }
 
 /**
- * Returns the trust in the signature of a record if only the given public keys
- * are trusted.
+ * Returns the trust in a record if only the given public keys are trusted to
+ * sign records and to vouch for copied ones.
  */
 async function trustIn(
   store: Store,
@@ -68,8 +70,8 @@ async function trustIn(
 
 /**
  * Returns the labels and results of drills that are ignored only because their
- * cryptographic signature is missing or not trusted, in the order of their
- * names. Labels and results that cannot be read are omitted.
+ * cryptographic signature is missing or not trusted, sorted by name. Labels and
+ * results that cannot be read are omitted.
  */
 async function findUntrustedNotes(
   store: Store,

@@ -1,16 +1,18 @@
 /**
- * Verifying: finding damage in a repository and its effects.
+ * Verifying: finding the damage in a repository, and the effects of the damage.
  *
  * `verify_records.ts` reads all records and notes. `verify_noted.ts` compares
  * the keys and notes of an encrypted repository with their manifests.
  * `family.ts` makes passes over the trees of all snapshots that have the same
  * first layer. The first pass counts the entries and finds the volumes that
- * they need. With the option `data`, or if something is damaged, further passes
- * follow. No entry is kept between passes. `verify_objects.ts` checks that
- * every needed volume exists and, with the option `data`, that it matches its
- * SHA-256. `verify_files.ts` rebuilds each content, with the option `data` or
- * if one of its volumes is damaged. `unrecorded.ts` finds snapshots whose
- * records are missing. `findings.ts` collects the damage by object, with the
+ * they need. With the option `data`, or if a needed volume is damaged or
+ * missing, further passes follow. No entry is kept between passes.
+ * `verify_objects.ts` checks that every needed volume exists and, with the
+ * option `data`, that it matches its SHA-256. `verify_files.ts` rebuilds every
+ * content with the option `data`, and otherwise only the contents in damaged
+ * volumes. `unrecorded.ts` finds snapshots whose records are missing.
+ * `untrusted.ts` finds records and notes whose cryptographic signature is
+ * missing or not trusted. `findings.ts` collects the damage by object, with the
  * affected files and snapshots. `VerifyResult` lists all results.
  *
  * @module
@@ -54,15 +56,15 @@ import {
 /** Options for verifying. */
 export interface VerifyOptions {
   /**
-   * Whether to read all needed volumes. The SHA-256 of each volume is checked.
-   * Each file is rebuilt, and its SHA-256 is checked. Default: `false`.
+   * Whether to read all needed volumes, rebuild each file, and check the
+   * SHA-256 of each volume and file. Default: `false`.
    */
   data?: boolean;
   /**
    * The public keys (`ssh-ed25519 AAAA…`) of the signers whose records are
-   * trusted. Default: in an encrypted repository, the admin key, the key of
-   * this machine and the keys of the signers (`Store.trustOf`). If the
-   * repository is not encrypted, every record is trusted.
+   * trusted. By default, the admin key, the key of this machine and the keys of
+   * the signers are trusted in an encrypted repository (see `Store.trustOf`).
+   * In a repository that is not encrypted, every record is trusted by default.
    */
   signers?: readonly string[];
   /**
@@ -75,22 +77,26 @@ export interface VerifyOptions {
 
 /** The progress of a verification. */
 export interface VerifyProgress {
-  /** The kind of objects or files that the current phase checks. */
+  /**
+   * The current phase, in which commit records, volumes (`objects`) or files
+   * are checked.
+   */
   phase: "records" | "objects" | "files";
   /** The number of objects or files checked since the current phase began. */
   done: number;
-  /** The number of bytes of objects and rebuilt files read so far. */
+  /** The number of bytes of volumes and rebuilt files read so far. */
   bytes: number;
   /** The name of the current object, or the path of the current file. */
   name: string;
   /**
-   * With `data`: the number of bytes of the finished volumes and files. Files
-   * whose content was checked earlier are included.
+   * With `data`: the number of bytes of volumes and files checked so far. If
+   * the content of a file was already checked for another file, its bytes are
+   * counted again.
    */
   doneBytes: number;
   /**
-   * With `data`: the final value of `doneBytes`. It is absent until the trees
-   * of all snapshots have been read.
+   * With `data`: the expected final value of `doneBytes`. Absent until the
+   * trees of all snapshots have been read.
    */
   allBytes?: number;
 }
@@ -99,7 +105,7 @@ export interface VerifyProgress {
 export interface VerifyResult {
   /** The number of snapshots with a readable record. */
   snapshots: number;
-  /** The number of objects that were checked, not counting notes. */
+  /** The number of checked objects: settings, records, layers and volumes. */
   objects: number;
   /** The total size of the checked objects, in bytes. */
   bytes: number;
@@ -124,7 +130,7 @@ export interface VerifyResult {
    * that is stored in several places counts once for each place.
    */
   rebuilt: number;
-  /** The damage, with one element for each object. */
+  /** The damage, with one element for each damaged or missing object. */
   damage: Damage[];
   /**
    * The objects that no snapshot needs, left behind by interrupted or removed
@@ -184,10 +190,13 @@ interface Survey {
   special: number;
   /** The number of entries with extended attributes or ACLs. */
   withXattrs: number;
-  /** The total size of the stored form of all files, in bytes. */
+  /**
+   * The total size of all files in bytes. For a sparse file, the size of its
+   * condensed form is counted.
+   */
   bytes: number;
   /**
-   * The offset in bytes of the end of the last needed range of each volume, by
+   * The offset in bytes at which the last needed range of each volume ends, by
    * the name of the volume.
    */
   ends: Map<string, number>;
@@ -318,7 +327,8 @@ class Verification {
       refuse: async ({ signer, objects }) => {
         const isOurs = objects.every(({ name }) => isOfAdmin(name))
           ? signer === keys.adminPublicKey
-          // A note of a machine whose key was revoked is not damaged.
+          // A manifest is also used if the key that signed it was revoked,
+          // because the revocation does not damage the listed notes.
           : ["trusted", "revoked"].includes(
             await this.#store.trustOfSigner(signer),
           );
@@ -336,8 +346,8 @@ class Verification {
 
   /**
    * Verifies the trees of a family of snapshots, and the objects that they
-   * need. With `data`, sets `allBytes` after the trees of the last family have
-   * been read.
+   * need. With `data`, sets `allBytes` after the trees have been read, if this
+   * is the last family.
    */
   async #verifyFamily(
     family: Family,
@@ -504,10 +514,10 @@ class Verification {
   }
 
   /**
-   * Records which snapshots need a damaged volume, whether or not a file is
-   * affected, and which hard links the damage to files affects. The contents of
-   * all files of the family must have been checked, because the target of a
-   * link can be in any layer.
+   * Records for each damaged volume which snapshots need the volume, even if
+   * none of their files is affected. Also records which hard links refer to
+   * damaged files. The contents of all files of the family must have been
+   * checked before, because the target of a link can be in any layer.
    */
   async #noteEffects(
     batches: AsyncIterable<VisibleEntry[]>,
@@ -552,8 +562,9 @@ class Verification {
   }
 
   /**
-   * Returns the damage, except damage that affects only snapshots that another
-   * process removed during the verification.
+   * Returns the damage without the snapshots that another process removed
+   * during the verification. Damage that affects only such snapshots is
+   * omitted.
    */
   async #stillThere(): Promise<Damage[]> {
     const all = this.#findings.all();
@@ -596,17 +607,17 @@ class Verification {
 }
 
 /**
- * Returns whether damage affects any snapshot, or any snapshot needs the
- * object.
+ * Returns whether any snapshot needs the damaged object or is affected by the
+ * damage.
  */
 function isHarmful({ lost, needing, files }: Damage): boolean {
   return lost.length + needing.length + files.length > 0;
 }
 
 /**
- * Returns whether an object is stored independently of snapshots. This is true
- * of the list of recipients, and of the objects in folders such as those for
- * notes, marks and checkpoints.
+ * Returns whether an object belongs to the repository even if no snapshot needs
+ * the object. This is true of the list of recipients, and of the objects in
+ * folders such as those for notes, marks and checkpoints.
  */
 function isOwn(name: string): boolean {
   return name === RECIPIENTS ||
@@ -614,14 +625,14 @@ function isOwn(name: string): boolean {
       .test(name);
 }
 
-/** A hard link that at least one of the snapshots has. */
+/** A hard link that is visible in at least one snapshot of a family. */
 type VisibleLink = VisibleEntry & { entry: HardLinkEntry };
 
 function isLink(visible: VisibleEntry): visible is VisibleLink {
   return visible.entry.kind === "hardlink";
 }
 
-/** A file that at least one of the snapshots has. */
+/** A file that is visible in at least one snapshot of a family. */
 type VisibleFile = VisibleEntry & { entry: TreeFileEntry };
 
 function isFile(visible: VisibleEntry): visible is VisibleFile {

@@ -39,7 +39,7 @@ export function referenceFault(
     const what = object === undefined
       ? "a file needs the object, but the tree does not list it"
       : offset + length > object.size
-      ? "a file's content reaches beyond the end of the object, which has " +
+      ? "a file needs bytes beyond the end of the object, which has " +
         `${object.size} bytes`
       : undefined;
     if (what !== undefined) {
@@ -74,14 +74,15 @@ export class FileCheck {
   }
 
   /**
-   * Rebuilds a file, unless its content was already rebuilt.
+   * Rebuilds a file and compares it with its SHA-256, unless the same stored
+   * content was already checked.
    *
    * @param entry The file.
    * @param signal The signal that ends the work with an error of code
    * `aborted`.
    * @param onRead Called after each part of the file is read, with the size of
    * the part in bytes.
-   * @returns The fault of the file; `undefined` if it is undamaged.
+   * @returns The fault of the file; `undefined` if the file is undamaged.
    * @throws {DeltarError} `aborted` if the signal ends the work.
    */
   async check(
@@ -153,7 +154,8 @@ export class FileCheck {
           yield part;
         }
       };
-      // For a sparse file, `placedData` also checks the ranges that have data.
+      // For a sparse file, `placedData` also checks the list of the ranges that
+      // have data.
       const rebuilt = entry.sparse === undefined ? parts() : placedData(
         parts(),
         entry.size,
@@ -164,7 +166,7 @@ export class FileCheck {
       if (size !== storedSize(entry) || toHex(sum.digest()) !== entry.sha256) {
         throw new DeltarError(
           "corrupt",
-          "the content differs from its recorded size or SHA-256",
+          "the content does not match its recorded size or SHA-256",
           {
             object: entry.content[0].reference.volume,
             path: entry.path,

@@ -110,8 +110,8 @@ async function compare(
       "the object's size or SHA-256 differs from the one in the manifest",
     ]);
   } else if (isRefused) {
-    // If every manifest is damaged and none is ignored, the object is not
-    // reported, because there is nothing to compare it with.
+    // The object is reported only if a manifest was ignored. Otherwise the
+    // object has no manifest, or only damaged ones, which are reported instead.
     faults.push([file, "no trusted manifest lists the object"]);
   }
   return faults;

@@ -51,8 +51,8 @@ export class ObjectCheck {
   }
 
   /**
-   * Returns whether a volume is missing and was not moved to an existing
-   * volume.
+   * Returns whether a volume is missing, and its content was not moved to an
+   * existing volume.
    */
   isMissing(name: string): boolean {
     return !this.#sizes.has(this.placeOf(name));
@@ -78,7 +78,7 @@ export class ObjectCheck {
   /**
    * Checks the objects that have not been checked yet.
    *
-   * @param objects The records of the objects.
+   * @param objects The references to the objects.
    * @param signal The signal that ends the work with an error of code
    * `aborted`.
    * @param onRead Called after each part of an object is read, with the name of
@@ -156,7 +156,7 @@ export class ObjectCheck {
     if (fault === undefined || place === object) return fault;
     if (codeOf(fault) === "io") return fault;
     const what = typeof fault === "string" ? fault : messageOf(fault);
-    return `the content was moved to ${place.name}: ${what}`;
+    return `the content was moved to ${place.name}, which has a fault: ${what}`;
   }
 
   #isNew({ name, sha256 }: ObjectRecord): boolean {

@@ -107,8 +107,8 @@ function formatOf(name: string): string {
 
 /**
  * Checks the checksum, format and cryptographic signature of a note, and that
- * the note is about the snapshot in its name. The last check detects two
- * notes that were swapped, because their checksums are still valid.
+ * the content of the note belongs to its name. The last check detects notes
+ * that were swapped. Their checksums are still valid.
  */
 async function checkNote(
   bytes: Uint8Array,

@@ -14,8 +14,8 @@ import { verifyNoted } from "./verify_noted.ts";
 /** Options for verifying an encrypted repository without a key. */
 export interface VerifySealedOptions extends SignalOptions {
   /**
-   * Whether to read every byte and compare the SHA-256, instead of comparing
-   * names and sizes. Default: `false`.
+   * Whether to read all objects and compare their SHA-256, in addition to names
+   * and sizes. Default: `false`.
    */
   data?: boolean;
   /**
@@ -55,8 +55,8 @@ export interface VerifySealedResult {
    */
   uncovered: string[];
   /**
-   * The number of manifests of each signer, by public key. Unsigned manifests
-   * are counted under `""`.
+   * The number of manifests of each signer, by public key. Manifests that are
+   * not trusted are also counted. Unsigned manifests are counted under `""`.
    */
   manifests: Record<string, number>;
 }
@@ -65,19 +65,19 @@ export interface VerifySealedResult {
  * Verifies an encrypted repository without a key. Nothing is changed.
  *
  * - Each record, layer, volume and move that a manifest lists must exist with
- *   the listed size and, with `data`, the listed SHA-256.
+ *   the listed size and, with `data`, the listed SHA-256. An object may be
+ *   missing if a manifest lists it as removed.
  * - Each key and each note, such as a label, must have the size and, with
  *   `data`, the SHA-256 in one of its own manifests. A missing key or note is
  *   not a fault, because keys and notes can be deleted at any time.
  * - The settings and all manifests must be undamaged.
  *
- * These changes are not detected:
+ * These changes by somebody who can write to the storage are not detected:
  *
- * - a key or note that the storage deletes, with or without its manifests;
- * - a key or note that the storage changes after deleting its manifests (see
- *   `uncovered`);
- * - an object that the storage replaces, together with its manifests, with an
- *   older version.
+ * - A key or note is deleted, with or without its manifests.
+ * - A key or note is changed after its manifests were deleted (see
+ *   `uncovered`).
+ * - An object and its manifests are replaced by older versions.
  *
  * @param storage The storage of the repository.
  * @param options Whether to read all data, the trusted signers, the callback
@@ -195,8 +195,8 @@ async function repositoryId(
   }
   throw new DeltarError(
     "unsupported",
-    "the repository is not encrypted and has no manifests; verify the " +
-      "repository without `--without-key`",
+    "the repository is not encrypted and has no manifests; omit the option " +
+      "`--without-key`",
     { object: storage.location },
   );
 }
