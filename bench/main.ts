@@ -1,7 +1,8 @@
 /**
  * Runs one benchmark or all of them. `deno task bench delta` runs the benchmark
  * `delta`. `deno task bench` runs all benchmarks except `compare`, and then
- * `report`. `deno task bench --quick` omits `report`.
+ * `report`. With `--quick`, the benchmarks are smaller, and `report` is
+ * omitted.
  *
  * @module
  */

@@ -1,8 +1,10 @@
 /**
  * Compares two binaries of deltar on the same inputs: `deno task bench compare
  * BINARY [FOLDER] [--rounds N] [--only NAMES]`. BINARY is the path of one
- * binary. The other is built from this source. Both run in each round, so that
- * slow changes of the machine's speed affect both alike.
+ * binary. The other is built from this source. FOLDER has the inputs and the
+ * repositories, and is `bench/out` by default. NAMES are the names of
+ * workloads, separated by commas. Both binaries run in each round, so that
+ * gradual changes in the machine's speed affect both alike.
  *
  * @module
  */
@@ -14,9 +16,9 @@ import { bytesIn, median, run as measure } from "../repository/measure.ts";
 import { FULL, makeWorkloads, type Workload } from "../repository/workloads.ts";
 
 /**
- * The time between a change of files and a snapshot, in milliseconds. deltar
- * reads a file again if it changed less than two seconds before the last
- * snapshot.
+ * The time between a change of files and a snapshot, in milliseconds. If it
+ * were less than two seconds, the next snapshot would read the changed files
+ * again.
  */
 const SETTLE_MS = 2500;
 
@@ -47,7 +49,7 @@ export async function run(words: string[]): Promise<void> {
   const workloads = makeWorkloads(join(folder, "inputs"), FULL)
     .filter(({ name }) => only?.includes(name) ?? true);
   console.log(
-    "step: seconds before, after, after / before; bytes after / before",
+    "step: seconds before, seconds after, after / before; added bytes: after / before",
   );
   for (const workload of workloads) {
     const work = join(folder, "compare");
@@ -64,8 +66,8 @@ async function compareWorkload(
   rmSync(work, { recursive: true, force: true });
   const live = join(work, "live");
   mkdirSync(live, { recursive: true });
-  // All later states of a workload take about the same time, so three states
-  // are enough.
+  // Snapshots of the later states of a workload take about the same time, so
+  // three states are enough.
   const states = workload.states.slice(0, 3);
   if (workload.unchanged) states.push({ name: "unchanged", apply: () => {} });
   for (const { name, apply } of states) {
@@ -109,8 +111,9 @@ async function compareWorkload(
 }
 
 /**
- * Runs a step with both binaries in each round, and prints the medians of the
- * times and of their ratios.
+ * Runs a step with both binaries in each round. Prints the median times, the
+ * median of their ratios and, if the step stores bytes, the ratio of the stored
+ * bytes.
  */
 async function compareStep(
   step: string,
@@ -123,7 +126,7 @@ async function compareStep(
   const seconds: Record<Side, number[]> = { before: [], after: [] };
   const bytes: Record<Side, number> = { before: 0, after: 0 };
   for (let round = 0; round < rounds; round++) {
-    // The order alternates, because the second binary profits from the files
+    // The order alternates, because the second binary benefits from the files
     // that the first binary left in the system's cache.
     for (const side of round % 2 === 0 ? SIDES : SIDES.toReversed()) {
       const taken = await work(side, round === rounds - 1);

@@ -32,14 +32,14 @@ export const PAIRS: Record<string, [basis: string, file: string]> = {
  * - `random`: random bytes
  * - `scatter`: the random bytes with 500 overwrites of 50 bytes, and insertions
  *   of 5 and 3,000 bytes
- * - `foreign`: other random bytes, half as many
+ * - `foreign`: other random bytes, half the size of `random`
  * - `db`, `db.updated`, `db.vacuumed`: a SQLite database of about two fifths of
  *   the size of `random`, the database after 2,000 row updates, and the updated
  *   database after VACUUM
- * - `zeros`: zeros
+ * - `zeros`: zeros, the same size as `random`
  *
  * @param folder The folder of the files.
- * @param size The size of the random file in MiB.
+ * @param size The size of `random` in MiB.
  */
 export function makeInputs(folder: string, size: number): void {
   const at = (name: string) => `${folder}/${name}`;

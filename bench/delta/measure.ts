@@ -11,8 +11,9 @@ export interface Run {
    */
   cpu: number | undefined;
   /**
-   * The maximum memory of the process in MiB, read every 20 milliseconds;
-   * `undefined` on systems other than Linux.
+   * The maximum resident memory of the process in MiB, read every 20
+   * milliseconds; `undefined` on systems other than Linux, or if the process
+   * ended before the first reading.
    */
   memory: number | undefined;
 }
@@ -95,8 +96,8 @@ function childrenTime(): number | undefined {
 }
 
 /**
- * Returns the maximum memory of a process so far, in MiB, or `undefined` if the
- * system does not report it.
+ * Returns the maximum resident memory of a process so far, in MiB, or
+ * `undefined` if the process has ended or the system does not report it.
  */
 function peakMemory(pid: number | undefined): number | undefined {
   try {

@@ -28,14 +28,16 @@ interface Row {
   ratio: number;
   /**
    * The processor time of `rdiff` divided by the processor time of this
-   * program.
+   * program; `undefined` on systems other than Linux.
    */
   cpuRatio: number | undefined;
   /** The size of the written signature, delta or file, in bytes. */
   size: number;
 }
 
-/** Runs the benchmark, prints its table and writes bench/out/delta.json. */
+/**
+ * Runs the benchmark, prints its table and writes the result into `bench/out`.
+ */
 export async function run(words: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: words,
@@ -79,14 +81,15 @@ const DENO = ["run", "-A", "--no-check", "--node-modules-dir=none"];
 type Programs = Map<string, string[]>;
 
 /**
- * Returns the commands, by the names of the programs. The first program is
- * `rdiff`. The others are compared with it.
+ * Builds the single binary and the code of the npm package. Returns the command
+ * of each program, by the program's name. The first program is `rdiff`. The
+ * others are compared with it.
  */
 function findPrograms(folder: string): Programs {
   const cli = resolve(import.meta.dirname!, "../../cli.ts");
   const binary = buildBinary(folder);
   const root = dirname(cli);
-  // Node runs the code of the package for npm.
+  // Node runs the compiled code, as after an installation from npm.
   const npm = join(root, "bench/out/npm");
   const [runner, ...words] = [
     ...script(),
@@ -121,7 +124,10 @@ function describe(programs: Programs): string[] {
   ];
 }
 
-/** A measurement: an action of `rdiff`, and the pair of files to act on. */
+/**
+ * A measurement: an action of `rdiff`, and the name of the pair of files in
+ * {@linkcode PAIRS}.
+ */
 type Job = [verb: "signature" | "delta" | "patch", pair: string];
 
 function jobs(): Job[] {

@@ -30,7 +30,9 @@ interface Way {
 
 const megabytes = Number(process.argv[2]);
 if (!(megabytes >= 1)) {
-  throw new RangeError("pass the size of the large file in MB, at least 1");
+  throw new RangeError(
+    "invalid size of the large file: pass a number of MB, at least 1",
+  );
 }
 const folder = fs.mkdtempSync(join(tmpdir(), "deltar-bench-"));
 const scripts = join(import.meta.dirname!, "../../extension/dist");

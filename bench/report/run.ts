@@ -138,13 +138,13 @@ function repositoryPart(
       "rdiff-backup flush what they write, and duplicity, git and tar do not. " +
       "_Added_ is the size by which the repository grew. _Memory_ is the maximum " +
       "resident memory of one process, including the pages of mapped files. " +
-      "restic, rustic and kopia encrypt their repositories. The others do not, " +
-      "as they are used here.\n",
+      "restic, rustic and kopia encrypt their repositories. The other programs are " +
+      "used without encryption.\n",
     `${describeOthers(others)}\n`,
     ...failures.map((message) => `- **${message}**\n`),
-    "In the tables, **the best figure of each row is bold**. Where the figure " +
-      "of deltar is not bold, another program is better, and the ratio of the " +
-      "two figures follows in parentheses.\n",
+    "In the tables, **the best figure of each row is bold**. If deltar's figure " +
+      "is not bold, another program is better, and the ratio of deltar's figure " +
+      "to the best figure follows in parentheses.\n",
     "### deltar against each program\n",
     "The number of steps in which deltar is better:\n",
     ...scoresTable(compared(rows)),
@@ -193,7 +193,7 @@ function describeOthers({ before, after }: RepositoryReport["others"]): string {
     `other programs used ${before.toFixed(2)} cores before the run ` +
     `and ${after.toFixed(2)} after it`;
   return Math.max(before, after) > MAX_QUIET_CORES
-    ? `**The machine was not quiet**: ${used}. The times are too long.`
+    ? `**The machine was not quiet**: ${used}. The times may be too long.`
     : `The machine was quiet: ${used}.`;
 }
 
@@ -283,19 +283,20 @@ function described(date: string, machine: string[]): string {
 
 const WORKLOADS: Record<string, string> = {
   tree:
-    "The files are those of a system's `/usr`. Before the second snapshot, 200 " +
+    "The files are from the machine's `/usr`. Before the second snapshot, 200 " +
     "files are edited, 50 are created, 50 are deleted and 30 are renamed. " +
     "Before the third snapshot, nothing changes.\n",
   deltas: "The file is a SQLite database of 50 MB. Before each of eight " +
     "snapshots after the first, 500 rows are updated and 125 are added. After " +
     "that, deltar must apply eight deltas to restore the file.\n",
-  scatter: "The file has 512 MiB of random bytes. Then 500 ranges of 50 " +
-    "bytes are overwritten, 5 bytes are inserted near the beginning, and " +
-    "3,000 bytes are inserted in the middle.\n",
-  db: "The file is a SQLite database of 200 MB. Then 2,000 rows are updated " +
-    "and 500 are added. Then VACUUM runs.\n",
-  manyupdates: "The directory has 2,000 files of 100 KB. 1% of them change " +
-    "before each snapshot.\n",
+  scatter: "The file has 512 MiB of random bytes. Before the second " +
+    "snapshot, 500 ranges of 50 bytes are overwritten, 5 bytes are inserted " +
+    "near the beginning, and 3,000 bytes are inserted in the middle.\n",
+  db: "The file is a SQLite database of 200 MB. Before the second snapshot, " +
+    "2,000 rows are updated and 500 are added. Before the third snapshot, " +
+    "VACUUM runs.\n",
+  manyupdates: "The directory has 2,000 files of 100 KB. Up to 1% of them " +
+    "change before each snapshot after the first.\n",
   history:
     "The directory has 2,000 files of 2 KB. Up to 20 of them change before " +
     "each of 1,000 snapshots. The table shows medians of the 7th to the 14th " +

@@ -13,12 +13,12 @@ interface Figure {
   show: (value: number) => string;
 }
 
-/** Returns a time with its unit. */
+/** Returns a number of seconds as text, with the unit. */
 export function seconds(value: number): string {
   return `${value < 1 ? value.toFixed(2) : value.toFixed(1)} s`;
 }
 
-/** Returns a size with its unit. */
+/** Returns a number of bytes as text, in KB or MB. */
 export function bytes(value: number): string {
   return Math.abs(value) < 1e6
     ? `${(value / 1e3).toFixed(Math.abs(value) < 1e4 ? 1 : 0)} KB`
@@ -117,8 +117,9 @@ export function lossesTable(rows: readonly Row[]): string[] {
 }
 
 /**
- * Returns a Markdown table of the number of steps in which deltar is better
- * than each other program. Figures that are printed alike are equally good.
+ * Returns a Markdown table that shows, for each other program, the number of
+ * steps in which deltar is better. Figures that are printed alike count as
+ * equal.
  */
 export function scoresTable(rows: readonly Row[]): string[] {
   const lines = linesOf(rows);

@@ -1,4 +1,7 @@
-/** The medians of a program in a step of a workload. */
+/**
+ * The figures of a program in a step of a workload: those of one round, or the
+ * medians of all rounds.
+ */
 export interface Row {
   /** The name of the workload. */
   workload: string;
@@ -20,9 +23,12 @@ export interface Row {
 export interface Bar {
   /** The figure, in words. */
   what: string;
-  /** The measured value. The target is met if the value is at most `limit`. */
+  /**
+   * The measured value: seconds, bytes or a ratio, as `what` says. The target
+   * is met if the value is at most `limit`.
+   */
   value: number;
-  /** The limit. */
+  /** The limit, in the unit of `value`. */
   limit: number;
 }
 

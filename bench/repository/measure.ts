@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Step } from "./peers.ts";
 
-/** The time and memory that steps took. */
+/** The time and memory that steps used. */
 export interface Taken {
   /** The wall-clock time in seconds. */
   seconds: number;

@@ -48,7 +48,10 @@ const one = (...command: string[]): Step[] => [{ command }];
 const shell = (script: string, ...words: string[]): Step[] =>
   one("sh", "-ec", script, "sh", ...words);
 
-/** Returns deltar, and the programs that it is compared with. */
+/**
+ * Returns deltar and the programs that it is compared with, given the path of
+ * deltar's binary.
+ */
 export function allPeers(deltar: string): Peer[] {
   return [
     {

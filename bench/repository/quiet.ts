@@ -26,7 +26,7 @@ export async function coresInUse(): Promise<number | undefined> {
 }
 
 /**
- * Returns the time that all processors have worked since the system started, in
+ * Returns the total busy time of all processors since the system started, in
  * hundredths of a second (see proc_stat(5)), or `undefined` on systems other
  * than Linux.
  */

@@ -15,7 +15,7 @@ export class Random {
     return new Uint8Array(this.#cipher.update(new Uint8Array(length)));
   }
 
-  /** Returns a whole number of at least 0 and less than `end`. */
+  /** Returns a random whole number from 0 to `end - 1`. */
   below(end: number): number {
     let number = 0;
     for (const byte of this.bytes(6)) number = number * 256 + byte;

@@ -2,9 +2,12 @@
  * Compares the `deltar` command with other programs that store versions of
  * directories. Each run is a process of its own, and all programs get the same
  * directories: `deno task bench repository [FOLDER] [--quick] [--rounds N]
- * [--only NAMES] [--peers FOLDER] [--without PROGRAMS]`. Programs in the folder
- * of `--peers` are used instead of installed ones. In each round, all programs
- * do each step, one after the other. A different program starts each round.
+ * [--only NAMES] [--peers FOLDER] [--without PROGRAMS]`. The first FOLDER has
+ * the inputs and the repositories, and is `bench/out` by default. `--only`
+ * names the workloads to run, and `--without` names programs to omit, separated
+ * by commas. Programs in the folder of `--peers` are used instead of installed
+ * ones. In each round, all programs do each step, one after the other. Each
+ * round begins with a different program.
  *
  * @module
  */
@@ -29,18 +32,19 @@ import {
 } from "./workloads.ts";
 
 /**
- * The time between a change of files and a snapshot, in milliseconds. deltar
- * reads a file again if it changed less than two seconds before the last
- * snapshot.
+ * The time between a change of files and a snapshot, in milliseconds. If it
+ * were less than two seconds, the next snapshot would read the changed files
+ * again.
  */
 const SETTLE_MS = 2500;
 
-/** The cost of a step, without the names of the step and the program. */
+/**
+ * The figures of a step, without the names of the workload, the step and the
+ * program.
+ */
 type Cost = Omit<Row, "workload" | "step" | "peer">;
 
-/**
- * Runs the benchmark, prints its tables and writes bench/out/repository.json.
- */
+/** Runs the benchmark, prints its results and writes them into `bench/out`. */
 export async function run(words: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: words,
@@ -68,7 +72,9 @@ export async function run(words: string[]): Promise<void> {
   const without = values.without?.split(",") ?? [];
   if (values.peers !== undefined) {
     const programs = resolve(values.peers);
-    if (!existsSync(programs)) throw new Error(`${programs} does not exist`);
+    if (!existsSync(programs)) {
+      throw new Error(`the folder of --peers does not exist: ${programs}`);
+    }
     process.env.PATH = `${programs}:${process.env.PATH}`;
   }
   const scale = quick ? QUICK : FULL;
@@ -110,7 +116,11 @@ export async function run(words: string[]): Promise<void> {
   const rows = mediansOf(samples);
   rows.forEach(print);
   const bars = barsOf(rows);
-  if (quick) console.log("The inputs are too small for the targets.");
+  if (quick) {
+    console.log(
+      "The targets do not apply, because the inputs of a quick run are too small.",
+    );
+  }
   for (const { what, value, limit } of bars) {
     const [shown, most] = [value, limit].map((one) =>
       one >= 100 ? one.toFixed(0) : one.toFixed(3)
@@ -130,8 +140,8 @@ export async function run(words: string[]): Promise<void> {
 }
 
 /**
- * Returns how many cores other programs use, and prints a warning if the
- * machine is not quiet.
+ * Returns the number of cores that other programs use, or `undefined` on
+ * systems other than Linux. Prints a warning if the machine is not quiet.
  */
 async function checkQuiet(): Promise<number | undefined> {
   await measure([{ command: ["sync"] }], {});
@@ -139,7 +149,7 @@ async function checkQuiet(): Promise<number | undefined> {
   if (cores !== undefined && cores > MAX_QUIET_CORES) {
     console.warn(
       `The machine is not quiet: other programs use ${cores.toFixed(2)} of ` +
-        `${availableParallelism()} cores. The times will be too long.`,
+        `${availableParallelism()} cores. The times may be too long.`,
     );
   }
   return cores;
@@ -241,7 +251,10 @@ async function runHistory(
   return rows;
 }
 
-/** Measures snapshot `n` of a directory. */
+/**
+ * Measures snapshot `n` of a directory. Creates the repository before the first
+ * snapshot.
+ */
 async function snapshot(
   work: string,
   live: string,
@@ -261,7 +274,7 @@ async function snapshot(
 }
 
 /**
- * Measures a restore into a new folder together with a flush of the folder's
+ * Measures a restore into a new folder, together with a flush of the folder's
  * file system. The flush is included because some programs flush what they
  * restore and others do not. Throws if the restored files are smaller than the
  * original.

@@ -29,9 +29,9 @@ export interface Workload {
    */
   states: { name: string; apply: (live: string) => void }[];
   /**
-   * Called with the path of the directory. Returns the path of a file to
-   * restore alone. Absent if the directory has only one file, or if a restore
-   * of one file is not measured.
+   * Called with the path of the directory. Returns the path, relative to the
+   * directory, of a file to restore alone. Absent if the directory has only one
+   * file, or if a restore of one file is not measured.
    */
   file?: (live: string) => string;
   /**
@@ -68,6 +68,7 @@ export interface Scale {
   history: [snapshots: number, measured: number];
   /**
    * Whether the benchmark waits after each change before it takes a snapshot.
+   * If `false`, it waits only in workloads with `unchanged`.
    */
   settles: boolean;
 }
@@ -112,8 +113,8 @@ export function makeWorkloads(folder: string, scale: Scale): Workload[] {
 }
 
 /**
- * Returns the states of a tree of 2,000 small files in 40 folders. Each state
- * after the first changes up to 20 of the files.
+ * Returns `count` states of a directory with 2,000 small files in 40 folders.
+ * Each state after the first changes up to 20 of the files.
  */
 export function historyOf(count: number): Workload["states"] {
   const path = (live: string, at: number) =>
@@ -325,9 +326,9 @@ function manyUpdates(files: number, versions: number): Workload {
 }
 
 /**
- * Returns the workload of real files: the files in `/usr` of at most 1 MiB, in
- * the order of their names, until `files` files are chosen. A file that would
- * bring the total size above `bytes` bytes is left out.
+ * Returns the workload of real files. It has the first `files` files of at most
+ * 1 MiB in `/usr`, in the order of their names. A file that would bring the
+ * total size above `bytes` bytes is left out.
  */
 function tree(folder: string, files: number, bytes: number): Workload {
   const source = once(join(folder, "tree"), (part) => {
