@@ -60,8 +60,8 @@ if (targets.length > 0) {
 } else await compile("dist/deltar", [...BYTECODE, ...words]);
 
 /**
- * Downloads the package with Bun for a target, and returns the path of the Bun
- * program in it.
+ * Downloads the npm package that contains Bun for a target, and returns the
+ * path of the Bun program in the unpacked package.
  */
 function runtime(folder: string, name: string, version: string): string {
   const options = { cwd: folder, shell: process.platform === "win32" };
@@ -84,7 +84,8 @@ async function compile(file: string, more: string[]): Promise<void> {
     "build",
     "--compile",
     "--minify",
-    // The binary must not load files of the folder in which a user starts it.
+    // The binary must not load `.env` or `bunfig.toml` from the folder in which
+    // a user starts the binary.
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
     "--outfile",

@@ -11,7 +11,7 @@ import { createProgram } from "../cli/program.ts";
 
 /**
  * Escapes the characters that have a special meaning in roff: backslashes and
- * hyphens, and dots and quotes at the beginning of a line.
+ * hyphens, and dots and single quotes at the beginning of a line.
  */
 function plain(text: string): string {
   return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll(
@@ -84,7 +84,7 @@ export function manualPage(program: Command): string {
     ".TP",
     ".B AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, " +
     "AWS_REGION, AWS_ENDPOINT_URL",
-    "For repositories at s3://bucket/prefix.",
+    "The credentials, region and endpoint for repositories at s3://bucket/prefix.",
     ".TP",
     ".B NO_COLOR",
     "Any value that is not empty turns off colors.",

@@ -30,7 +30,8 @@ const KEYWORDS = [
 rmSync(OUT, { recursive: true, force: true });
 const tsc = "node_modules/typescript/bin/tsc";
 await step("dist/npm", [...script(), tsc], "-p", "tsconfig.npm.json");
-// In the package, Node runs the command.
+// In the source, the first line of the command names Deno as its interpreter.
+// In the package, this line names Node.
 const command = readFileSync(`${OUT}/cli.js`, "utf8");
 writeFileSync(
   `${OUT}/cli.js`,
@@ -60,7 +61,8 @@ writeFileSync(
       description: own.description,
       license: own.license,
       keywords: KEYWORDS,
-      // The MCP registry accepts a package only if it has this name.
+      // The MCP registry accepts a package only if its `mcpName` is the name of
+      // the server.
       mcpName: server.name,
       type: "module",
       sideEffects: ["./cli.js"],

@@ -3,19 +3,24 @@ import { delimiter, dirname, isAbsolute } from "node:path";
 import process from "node:process";
 import type { Command } from "./runtimes.ts";
 
-/** The maximum number of characters of a program's output that are kept. */
+/**
+ * The maximum number of characters that `Run.end` keeps of a program's output.
+ */
 const MAX_KEPT_CHARACTERS = 6000;
 
 /** The result of running a program. */
 export interface Run {
   /** Whether the program succeeded. */
   ok: boolean;
-  /** The end of the program's output, and the error if it could not start. */
+  /**
+   * The end of the program's output, with the error message if the program
+   * could not be started.
+   */
   end: string;
 }
 
 /**
- * Runs a program and prints its output.
+ * Runs a program, prints its output, and returns its result.
  *
  * @param title The title to print before the output.
  * @param command The program and its first arguments.
@@ -32,7 +37,8 @@ export function run(
     shell: process.platform === "win32",
     env: {
       ...process.env,
-      // If the program starts itself by its name, it finds the same version.
+      // The folder of the program comes first, so that the program starts the
+      // same version if it starts itself by its name.
       ...(isAbsolute(program) && {
         PATH: dirname(program) + delimiter + process.env.PATH,
       }),

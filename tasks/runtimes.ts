@@ -23,15 +23,16 @@ export function script(): Command {
 }
 
 /**
- * Returns the command of Bun: the installed Bun, or the Bun in the npm package.
+ * Returns the command of Bun: the installed Bun or, if Bun is not installed,
+ * the one in the npm package.
  */
 export function bun(): Command {
   return works("bun", ["--version"]) ? ["bun"] : packaged("bun@1", "bun");
 }
 
 /**
- * Returns the command of Node 24 or later: the installed Node, or the Node in
- * the npm package.
+ * Returns the command of Node 24 or later: the installed Node or, if that is
+ * missing or too old, the one in the npm package.
  */
 export function node(): Command {
   const version = output("node", ["--version"]);
@@ -40,17 +41,20 @@ export function node(): Command {
     : packaged("node@24", "node");
 }
 
-/** The command of each package's runtime, by the package's name. */
+/**
+ * The commands that `packaged` has returned, by the name of the npm package.
+ */
 const found = new Map<string, Command>();
 
 /**
- * Returns the command of a runtime in an npm package: the path of the runtime
- * itself, because npx takes a while to start it. `run` puts the runtime's
- * folder first in `PATH`, as npx does.
+ * Returns the command of a runtime in an npm package. If possible, the command
+ * is the path of the runtime, because starting the runtime with npx takes
+ * longer. `run` puts the runtime's folder first in `PATH`, as npx does.
  */
 function packaged(name: string, program: string): Command {
   const npx: Command = ["npx", "--yes", `--package=${name}`, program];
-  // On Windows, the program in the package has a different file name.
+  // On Windows, the program in the package has a different file name, so npx
+  // starts the program.
   if (process.platform === "win32") return npx;
   let command = found.get(name);
   if (command === undefined) {
@@ -63,9 +67,8 @@ function packaged(name: string, program: string): Command {
 }
 
 /**
- * Returns the command that packs an extension of VS Code. `vsce` is not
- * installed with the other dependencies, because it has many dependencies of
- * its own.
+ * Returns the command that packs a VS Code extension. `vsce` is not installed
+ * with the other dependencies, because it has many dependencies of its own.
  */
 export function vsce(): Command {
   const npx = ["--yes", "--ignore-scripts", "--package=@vscode/vsce@4.1.0"];

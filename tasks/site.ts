@@ -56,7 +56,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
 const GROUPED = Object.values(GROUPS).flat();
 const MENU: Readonly<Record<string, readonly string[]>> = {
   ...GROUPS,
-  // The pages of `docs/` that are not listed above.
+  // The group also contains the pages of `docs/` that `GROUPS` does not list.
   Explanation: [
     ...GROUPS.Explanation,
     ...pagesOf("docs").filter((page) => !GROUPED.includes(page)),
@@ -64,7 +64,7 @@ const MENU: Readonly<Record<string, readonly string[]>> = {
 };
 const PAGES = Object.values(MENU).flat();
 
-/** Returns the path of a page's file, relative to the site. */
+/** Returns the path of a page's HTML file, relative to the root of the site. */
 function placeOf(page: string): string {
   if (page === "README.md") return "index.html";
   return page.replace(/^docs\//, "").replace(/\.md$/, ".html").toLowerCase();
@@ -84,8 +84,8 @@ function titleOf(page: string): string {
 }
 
 /**
- * Returns the anchor that GitHub gives a heading, unless an earlier heading has
- * the same text.
+ * Returns the anchor that GitHub gives to a heading. If several headings have
+ * the same text, this is the anchor of the first one.
  */
 function slug(text: string): string {
   return text.toLowerCase().replaceAll(/<[^>]*>|[^\p{L}\p{N}\s_-]/gu, "")
@@ -93,8 +93,9 @@ function slug(text: string): string {
 }
 
 /**
- * Returns a link to another page as a link within the site, and any other link
- * unchanged.
+ * Returns the target of a link in a page. For a link to another page of the
+ * site, this is the path of that page's HTML file, relative to the HTML file
+ * with the link. Any other target is returned unchanged.
  */
 function linkFrom(page: string, href: string): string {
   const [, path, rest] = /^([^#?]*)(.*)$/.exec(href)!;

@@ -33,16 +33,16 @@ const STRICT = ["mod.ts", "cli.ts", "cli", "lib", "shared", "extension"];
 
 const named = process.argv.slice(2);
 const all = named.length > 0 ? named : testFiles("tests");
-/** The pattern of the tests that run only on Node. */
+/** The pattern of the paths of the tests that run only on Node. */
 const ONCE =
   /^tests\/(?:browser|fuzz|heavy|package|site|systems|terminal|vscode)\//;
 const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
 /**
- * The pattern of the tests that take a long time, because they start many
- * processes or try many faults. All of them run on Deno, one third on Bun, and
- * another third on Node. With `SLOW=1`, or if they are named as arguments, all
- * of them run on each runtime.
+ * The pattern of the paths of the tests that take a long time, because they
+ * start many processes or try many faults. All of these tests run on Deno, one
+ * third on Bun, and another third on Node. With `SLOW=1`, or with test files as
+ * arguments, all of them run on each runtime.
  */
 const SAMPLED = /^tests\/(?:cli|interop|repository)\//;
 const isWhole = Boolean(process.env.SLOW) || named.length > 0;
@@ -54,10 +54,10 @@ const onNode = files.filter((file, at) =>
 );
 type Step = [title: string, command: Command, ...words: string[]];
 /**
- * The bundle of the command that the tests on Deno start. It starts in a
- * quarter of the time that the source needs. With `SLOW=1`, or if they are
- * named as arguments, the tests on Deno start the source, as the tests on Bun
- * and Node always do.
+ * The path of the bundled command. The tests on Deno start the bundle, because
+ * it starts in a quarter of the time that the source needs. With `SLOW=1`, or
+ * with test files as arguments, the tests on Deno start the source. The tests
+ * on Bun and Node always start the source.
  */
 const BUNDLE = "dist/tested/cli.ts";
 const checks: Step[] = [
@@ -97,8 +97,8 @@ const checks: Step[] = [
   ],
 ];
 /**
- * The number of processes that run tests at the same time. The processes do not
- * share environment variables.
+ * The maximum number of processes that run tests at the same time. A test can
+ * set environment variables without affecting the tests in other processes.
  */
 const PROCESSES = Math.min(2, availableParallelism());
 /** The groups of steps. The steps of one group run at the same time. */

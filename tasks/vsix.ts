@@ -29,9 +29,10 @@ const { version } = JSON.parse(
 const file = join(root, "dist", `deltar-${version}.vsix`);
 
 /**
- * Makes all modules share one copy of the API of VS Code. esbuild would make a
- * copy of its several hundred names for each module that imports them, and these
- * copies would take more than half of the time in which the bundle loads.
+ * A plugin for esbuild that makes all modules share one copy of the VS Code
+ * API. Without the plugin, each module that imports the API would get its own
+ * copy of several hundred names, and making these copies would take more than
+ * half of the time in which the bundle loads.
  */
 const ONE_COPY_OF_API: Plugin = {
   name: "one copy of the API",
@@ -72,7 +73,7 @@ await build({
 copyFileSync(join(root, "LICENSE"), join(extension, "LICENSE"));
 process.chdir(extension);
 // The tests use an existing package as long as no source has changed, so a
-// package gets its final name only after all checks.
+// package gets its final name only after it has passed all checks.
 const unfinished = `${file}.part`;
 const { ok, end } = await run(
   file,

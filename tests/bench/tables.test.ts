@@ -37,7 +37,7 @@ test("workloadTable() has the best figures of a row in bold, and deltar's ratio 
     "| first, time | 2.0 s (×2.00) | **1.0 s** | 1.5 s |",
     "| first, added | **5.0 MB** | 6.0 MB | 7.0 MB |",
     "| first, memory | 90 MB (×9.00) | **10 MB** | 95 MB |",
-    // Figures that are printed alike are equally good.
+    // Figures that are printed alike count as equal.
     "| second, time | **0.50 s** | **0.50 s** | **0.50 s** |",
     "| second, added | 0.1 KB | 6.0 MB | **-0.5 KB** |",
     "| restore, time | **0.50 s** | 0.60 s | 0.70 s |",
