@@ -281,7 +281,7 @@ test("an interrupted export leaves nothing behind", {
     while (fs.readdirSync(out).length === 0) await pause(20);
     child.kill("SIGINT");
     await ended;
-    assert.match(err, /deltar: interrupted; the archive is incomplete/);
+    assert.match(err, /deltar: interrupted; the archive was not finished/);
     assert.deepEqual(fs.readdirSync(out), []);
   });
 });
