@@ -180,7 +180,12 @@ async function entriesOf(
   return found;
 }
 
-/** Returns the names of the backups in a configuration file. */
+/**
+ * Returns the names of the backups in a configuration file, each with its
+ * directory as the description.
+ *
+ * @param file The path of the configuration file.
+ */
 export function backupNames(file: string): Candidate[] {
   const { backups } = JSON.parse(readFileSync(file, "utf8"));
   return Object.keys(backups).map((word) => ({

@@ -75,8 +75,8 @@ const PLAIN = /^[\x20-\x7e]*$/;
 const UNSHOWN =
   /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 /**
- * Matches invisible characters that are not escaped because emoji need them:
- * joiners between two emoji, and variation selectors after an emoji or in a
+ * A pattern for the invisible characters that are not escaped, because emoji
+ * need them: joiners between two emoji, and variation selectors after an emoji or in a
  * keycap such as `1`, U+FE0F, U+20E3.
  */
 const IN_EMOJI =

@@ -24,7 +24,7 @@ import {
 /** The default and the maximum number of steps or paths in an answer. */
 const LIMITS = { normal: 200, most: 200 };
 
-/** The input that carries out a plan. */
+/** The input with which a tool carries out a plan that was made before. */
 export const tokenInput = {
   token: z.string().max(100).optional().describe(
     "The token of a plan. With a token, the plan is carried out. The only " +

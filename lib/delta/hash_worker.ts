@@ -36,7 +36,7 @@ export const CONTROL = {
   groupBlocks: 3,
   /** The number of blocks of the job. */
   blocks: 4,
-  /** The size of a block in bytes. */
+  /** The size of each block in bytes. */
   blockSize: 5,
   /** The number of bytes of each digest to keep. */
   keep: 6,

@@ -154,9 +154,9 @@ export async function copySnapshots(
  */
 class LastRun {
   /**
-   * The ids of the runs whose objects in the target are known: the target was
-   * listed after an intent that names the run was stored, or the copy itself
-   * stored all objects of the run.
+   * The ids of the runs whose objects in the target are known: either the copy
+   * stored an intent that names the run and then listed the target, or the copy
+   * itself stored all objects of the run.
    */
   known: ReadonlySet<string> = new Set();
   /** The ids of the runs that have objects in the target. */

@@ -209,9 +209,9 @@ async function withBroughtBack(
 }
 
 /**
- * Returns the removed snapshots that are not in `records`. `records` must have
- * been read before the call, so that a snapshot that is removed in the meantime
- * is also returned.
+ * Returns the removed snapshots that are not in `records`. The caller must have
+ * read `records` before the call. A snapshot that is removed between the two
+ * reads is then in `records`, and is not missed.
  */
 async function readRemoved(
   store: Store,

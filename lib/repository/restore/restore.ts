@@ -315,8 +315,9 @@ function briefly(
 }
 
 /**
- * Sets `isForeign` of a state and removes the privileges of its root, if the
- * repository belongs to somebody else and the caller does not trust it.
+ * If the repository belongs to another user and the caller does not trust it,
+ * sets `isForeign` of `wanted`, and removes what gives privileges from the root
+ * folder in `wanted`, such as the set-user-ID bit; see `withoutPrivileges`.
  */
 function checkTrust(
   wanted: TargetState,

@@ -59,7 +59,8 @@ export class PieceTable {
     else if (path !== undefined) {
       const owner = this.#whole.findSame(number);
       // The content of a stream might be stored under the path of a later
-      // entry. The number of the later entry is not known yet.
+      // entry. The number of the later entry is not known yet, so the path
+      // itself is kept.
       if (form === "delta" || owner < 0) this.#others.set(number, stored);
       else this.#set(number, owner, 0, SHARED);
       return;

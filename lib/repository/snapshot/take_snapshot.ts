@@ -497,8 +497,10 @@ async function takeOnce(
 }
 
 /**
- * Throws an error if the remembered state could not be read. The walk might
- * have taken the original error for the fault of a file, and skipped the file.
+ * Throws an error if the file with the remembered state could not be read. The
+ * walk might have taken the original error for the fault of another file, and
+ * skipped that file. After this error, the snapshot begins again without the
+ * remembered state.
  */
 function checkState(cache: StateCache | undefined): void {
   if (cache?.isBroken) throw new Error("the remembered state cannot be read");

@@ -483,7 +483,8 @@ export class Store {
    * Returns whether snapshots of this machine may refer to the contents of a
    * trusted snapshot. The contents of a snapshot that another machine took with
    * a write-only key are excluded, because this machine has not checked them
-   * against their SHA-256.
+   * against their SHA-256. If this machine has a write-only key, or if the
+   * repository is not encrypted or the snapshot not signed, nothing is excluded.
    *
    * @throws {DeltarError} The error of the storage.
    */

@@ -156,7 +156,7 @@ export class ObjectCheck {
     if (fault === undefined || place === object) return fault;
     if (codeOf(fault) === "io") return fault;
     const what = typeof fault === "string" ? fault : messageOf(fault);
-    return `the content was moved to ${place.name}, which has a fault: ${what}`;
+    return `the content was moved to ${place.name}: ${what}`;
   }
 
   #isNew({ name, sha256 }: ObjectRecord): boolean {
