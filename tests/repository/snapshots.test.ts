@@ -371,7 +371,7 @@ test("a newer format is refused with advice", async () => {
   await assert.rejects(Repository.open(storage), {
     name: "DeltarError",
     code: "unsupported",
-    message: /newer/,
+    message: /at most version 2; update deltar/,
   });
   await assert.rejects(Repository.create(storage), { code: "exists" });
   await assert.rejects(Repository.open(new MemoryStorage()), {
