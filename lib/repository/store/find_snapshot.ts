@@ -260,8 +260,8 @@ export class Finder {
       const below = this.#pathBelow(read.record, place);
       if (below === undefined) continue;
       if (!isOfMachine(read.record, this.#options.machine)) continue;
+      if (below === "") return { ...read, below };
       const length = lengthBelow(read.record, below);
-      if (length === 0) return { ...read, below };
       if (length < least) {
         best = { ...read, below };
         least = length;
@@ -537,11 +537,10 @@ export class Finder {
  * from the directory that contains the path.
  */
 function lengthBelow({ common, rules }: SnapshotRecord, below: string): number {
-  if (common === undefined) return below.length;
-  const directory = rules?.paths?.find((path) => isWithin(below, path));
-  if (directory === undefined || directory === "") return below.length;
-  // A slash separates the path from the directory.
-  return Math.max(0, below.length - directory.length - 1);
+  const directory = common === undefined
+    ? ""
+    : rules?.paths?.find((path) => isWithin(below, path)) ?? "";
+  return below.length - directory.length;
 }
 
 /**
