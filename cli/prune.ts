@@ -332,7 +332,8 @@ function printExtra(
   const extra = judgements.filter(({ isCounted }) => !isCounted).length;
   if (extra === 0) return;
   out.line(
-    `Kept ${plural(extra, "snapshot")} that the rules do not count. ${advice}` +
+    `The rules do not count ${plural(extra, "snapshot")}, which ` +
+      `${extra === 1 ? "is" : "are"} kept. ${advice}` +
       "`deltar forget` removes a snapshot.",
   );
   const late = Map.groupBy(

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { DeltarError, type Skipped } from "../../mod.ts";
 import { belowOf } from "../../lib/repository/mod.ts";
-import { isFault } from "../../lib/tree/mod.ts";
+import { isAbsent, isFault } from "../../lib/tree/mod.ts";
 import { plural } from "../../shared/text.ts";
 import { DAMAGE_ADVICE } from "../advice.ts";
 import { locateFrom } from "../location.ts";
@@ -147,6 +147,13 @@ async function fateOf(
     ...options,
     dir: place,
   });
+  if (kept && isAbsent(join(place, path))) {
+    throw new DeltarError(
+      "not-found",
+      "no such file or folder, and no rule would exclude it",
+      { path: path || "." },
+    );
+  }
   const words = fateWords({ kept, why }, " in the next snapshot");
   const name = path || ".";
   return {

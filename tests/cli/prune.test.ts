@@ -371,7 +371,7 @@ test("prune removes no good snapshot because of forged dates, and asks if there 
     assert.equal(attacked.code, 0, attacked.err);
     assert.match(
       attacked.out,
-      /^Kept 40 snapshots that the rules do not count\. /m,
+      /^The rules do not count 40 snapshots, which are kept\. /m,
     );
     const listed = () =>
       place.json(["list", "--repo", repo]).snapshots

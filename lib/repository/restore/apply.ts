@@ -109,9 +109,9 @@ export class PlanApplier {
   readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
   /**
-   * The paths of the folders that this restore created, and the path of the
-   * target (`""`) if the target was empty or did not exist. `#makeRoom` assumes
-   * that no other process creates files in the created folders.
+   * The paths of the folders that this restore created, including the target
+   * (`""`) if the target did not exist. `#makeRoom` and the threads assume that
+   * no other process creates files in these folders.
    */
   readonly #new = new Set<string>();
   /**
@@ -148,7 +148,7 @@ export class PlanApplier {
     this.#onDisk = onDisk;
     this.#plan = plan;
     this.#options = options;
-    if (onDisk.isVacant) this.#new.add("");
+    if (onDisk.at("") === undefined) this.#new.add("");
     this.#current = currentPathsOf(plan.steps);
     const made = plan.steps.filter(({ action }) => action === "create");
     this.#alike = alikePaths(made.map(({ path }) => path));
@@ -544,10 +544,7 @@ export class PlanApplier {
     const step = this.#steps.get(path);
     if (step === undefined) return;
     if (step.action === "create") {
-      const parent = parentPath(path);
-      // An empty root may have existed, with a mode that keeps nobody out.
-      const isOurs = parent !== "" && this.#new.has(parent) &&
-        !this.#alike.has(path);
+      const isOurs = this.#new.has(parentPath(path)) && !this.#alike.has(path);
       if (isOurs || this.writer.at(path) === undefined) return;
       throw this.#taken(path);
     }
