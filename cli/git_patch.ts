@@ -237,7 +237,7 @@ function blobHash(size: number): ReturnType<typeof createHash> {
   return createHash("sha1").update(`blob ${size}\0`);
 }
 
-/** Returns git's checksum of a file, or `NO_SUM` if there is no file. */
+/** Returns git's checksum of a file, or `NO_SUM` for an absent file. */
 async function sumOf(file: GitFile | undefined): Promise<string> {
   if (file === undefined) return NO_SUM;
   const hash = blobHash(file.size);

@@ -199,15 +199,25 @@ export async function whyNext(
   const isKept = fate.kept && (answer.last?.kept ?? true);
   // For a path that is not included, the rule or fault is the answer, whether
   // or not the path exists.
-  if (isKept && isAbsent(join(root, bare))) {
-    throw new DeltarError(
-      "not-found",
-      "no such file or folder, and no rule would exclude it; to look into a " +
-        "snapshot, run `deltar why PATH SNAPSHOT`",
-      { object: root, path: bare },
-    );
-  }
+  if (isKept) checkPresent(root, bare);
   return answer;
+}
+
+/**
+ * Checks that a path that no rule excludes exists.
+ *
+ * @param root The directory of the snapshots.
+ * @param path The path below `root`.
+ * @throws {DeltarError} `not-found` if the path does not exist.
+ */
+export function checkPresent(root: string, path: string): void {
+  if (!isAbsent(join(root, path))) return;
+  throw new DeltarError(
+    "not-found",
+    "no such file or folder, and no rule would exclude it; to look into a " +
+      "snapshot, run `deltar why PATH SNAPSHOT`",
+    { object: root, path },
+  );
 }
 
 /** Returns the exclude options that the user typed, as words. */

@@ -2,13 +2,13 @@ import { join } from "node:path";
 import { z } from "zod";
 import { DeltarError, type Skipped } from "../../mod.ts";
 import { belowOf } from "../../lib/repository/mod.ts";
-import { isAbsent, isFault } from "../../lib/tree/mod.ts";
+import { isFault } from "../../lib/tree/mod.ts";
 import { plural } from "../../shared/text.ts";
 import { DAMAGE_ADVICE } from "../advice.ts";
 import { locateFrom } from "../location.ts";
 import type { TakeOptions } from "../take_snapshot.ts";
 import { showPath, showText } from "../text.ts";
-import { fateWords, whyNext } from "../why.ts";
+import { checkPresent, fateWords, whyNext } from "../why.ts";
 import type { Call } from "./call.ts";
 import { pageInput, pageOf, pageOutput } from "./page.ts";
 import { pathInside, servedPath } from "./served_directories.ts";
@@ -147,13 +147,7 @@ async function fateOf(
     ...options,
     dir: place,
   });
-  if (kept && isAbsent(join(place, path))) {
-    throw new DeltarError(
-      "not-found",
-      "no such file or folder, and no rule would exclude it",
-      { path: path || "." },
-    );
-  }
+  if (kept) checkPresent(place, path);
   const words = fateWords({ kept, why }, " in the next snapshot");
   const name = path || ".";
   return {

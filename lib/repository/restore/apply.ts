@@ -148,7 +148,8 @@ export class PlanApplier {
     this.#onDisk = onDisk;
     this.#plan = plan;
     this.#options = options;
-    if (onDisk.at("") === undefined) this.#new.add("");
+    const looked = onDisk.at("");
+    if (looked === undefined) this.#new.add("");
     this.#current = currentPathsOf(plan.steps);
     const made = plan.steps.filter(({ action }) => action === "create");
     this.#alike = alikePaths(made.map(({ path }) => path));
@@ -160,7 +161,6 @@ export class PlanApplier {
       selectsXattr: options.selectsXattr,
       onStep: options.onStep,
     });
-    const looked = onDisk.at("");
     if (
       looked !== undefined && !isSameFile(looked, rootOf(this.writer).stat())
     ) {

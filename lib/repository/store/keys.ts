@@ -350,7 +350,7 @@ export class RepositoryKeys {
    * @param from The name of the object, without the ending `.age`.
    * @param to The name of the copy, without the ending `.age`.
    * @throws {DeltarError} `exists` if an object named `to` exists; `not-found`
-   *   if there is no object named `from`.
+   *   if the object `from` does not exist.
    */
   async copyFile(from: string, to: string): Promise<void> {
     const file = this.#storage.get(from + AGE_SUFFIX, { fresh: true });

@@ -79,8 +79,8 @@ export class ProtectedFolders implements vscode.Disposable {
 
   /**
    * The protection of the workspace: the protection of its folders, if all have
-   * the same protection. `partial` if their protection differs, if there is a
-   * virtual folder, or if there is no folder.
+   * the same protection. `partial` if their protection differs, if a folder is
+   * virtual, or if the workspace has no folders.
    */
   get protection(): Protection {
     const all = new Set(this.all.map(({ protection }) => protection));
